@@ -1,0 +1,155 @@
+//! The kernel struct fields that the kernel side reads.
+//!
+//! Rust eBPF has no CO-RE relocations, so user space looks each field up in the kernel's BTF and
+//! writes its byte offset into the read-only array `OFFSETS` before the programs are loaded. The
+//! verifier then sees constants. One table serves both sides: add a line here and both know it.
+
+/// Offset of a field that this kernel's BTF does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+macro_rules! fields {
+    ($($(#[$doc:meta])* $name:ident = $kind:ident $structure:literal . $path:literal),+ $(,)?) => {
+        /// A kernel struct field; the discriminant is its index in `OFFSETS`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum Field { $($(#[$doc])* $name),+ }
+
+        impl Field {
+            /// All fields, in the order of `OFFSETS`.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The struct's name and the member's path in it; members of anonymous structs and
+            /// unions count as the struct's own.
+            #[must_use]
+            pub const fn path(self) -> (&'static str, &'static str) {
+                match self { $(Self::$name => ($structure, $path)),+ }
+            }
+
+            /// Whether the tool can do nothing useful without it.
+            #[must_use]
+            pub const fn required(self) -> bool {
+                match self { $(Self::$name => fields!(@ $kind)),+ }
+            }
+        }
+    };
+    (@ required) => { true };
+    (@ optional) => { false };
+}
+
+fields! {
+    /// Local port in host byte order.
+    SkcNum = required "sock_common"."skc_num",
+    /// Remote port in network byte order.
+    SkcDport = required "sock_common"."skc_dport",
+    /// Remote IPv4 address.
+    SkcDaddr = required "sock_common"."skc_daddr",
+    /// Local IPv4 address.
+    SkcRcvSaddr = required "sock_common"."skc_rcv_saddr",
+    /// Address family.
+    SkcFamily = required "sock_common"."skc_family",
+    /// TCP state.
+    SkcState = required "sock_common"."skc_state",
+    /// Network namespace (`possible_net_t`, one pointer).
+    SkcNet = required "sock_common"."skc_net",
+    /// Remote IPv6 address; absent without `CONFIG_IPV6`.
+    SkcV6Daddr = optional "sock_common"."skc_v6_daddr",
+    /// Local IPv6 address; absent without `CONFIG_IPV6`.
+    SkcV6RcvSaddr = optional "sock_common"."skc_v6_rcv_saddr",
+    /// `sk_flags`.
+    SkcFlags = required "sock_common"."skc_flags",
+    /// Socket cookie, 0 until one is made.
+    SkcCookie = required "sock_common"."skc_cookie",
+    /// Inode number of a network namespace.
+    NetInum = required "net"."ns.inum",
+    /// Protocol number.
+    SkProtocol = required "sock"."sk_protocol",
+    /// Type: stream, datagram, raw.
+    SkType = required "sock"."sk_type",
+    /// The socket, or null for one that was not accepted or has been closed.
+    SkSocket = required "sock"."sk_socket",
+    /// Pending error.
+    SkErr = required "sock"."sk_err",
+    /// `RCV_SHUTDOWN`, `SEND_SHUTDOWN`.
+    SkShutdown = required "sock"."sk_shutdown",
+    /// Connections that wait for accept().
+    SkAckBacklog = required "sock"."sk_ack_backlog",
+    /// Limit of the accept queue.
+    SkMaxAckBacklog = required "sock"."sk_max_ack_backlog",
+    /// `socket_state`.
+    SocketState = required "socket"."state",
+    /// The socket's sock.
+    SocketSk = required "socket"."sk",
+    /// Inode number of a socket (`SOCK_INODE`).
+    SocketInode = required "socket_alloc"."vfs_inode.i_ino",
+    /// Head of the accept queue.
+    AcceptHead = optional "inet_connection_sock"."icsk_accept_queue.rskq_accept_head",
+    /// When data last came, in jiffies.
+    LastDataReceived = optional "inet_connection_sock"."icsk_ack.lrcvtime",
+    /// Next request in the accept queue.
+    RequestNext = optional "request_sock"."dl_next",
+    /// The request's child.
+    RequestSk = optional "request_sock"."sk",
+    /// Next sequence number expected from the peer.
+    RcvNxt = required "tcp_sock"."rcv_nxt",
+    /// First sequence number that the application has not read.
+    CopiedSeq = required "tcp_sock"."copied_seq",
+    /// Sequence number behind the last byte written by the application.
+    WriteSeq = required "tcp_sock"."write_seq",
+    /// First sequence number that the peer has not acknowledged.
+    SndUna = required "tcp_sock"."snd_una",
+    /// When data was last sent, in jiffies.
+    LastDataSent = optional "tcp_sock"."lsndtime",
+    /// When an acknowledgement last came, in jiffies.
+    LastAckReceived = optional "tcp_sock"."rcv_tstamp",
+    /// Whether this is a subflow of MPTCP; absent without `CONFIG_MPTCP`.
+    IsMptcp = optional "tcp_sock"."is_mptcp",
+    /// Thread-group leader.
+    GroupLeader = required "task_struct"."group_leader",
+    /// Start of the task on the boot clock, in ns.
+    StartBoottime = required "task_struct"."start_boottime",
+    /// Process id in the initial pid namespace.
+    Tgid = required "task_struct"."tgid",
+    /// Thread id in the initial pid namespace.
+    Tid = required "task_struct"."pid",
+    /// Name.
+    Comm = required "task_struct"."comm",
+    /// `PF_*`.
+    TaskFlags = required "task_struct"."flags",
+    /// Open files.
+    Files = required "task_struct"."files",
+    /// The task's `struct pid`.
+    ThreadPid = required "task_struct"."thread_pid",
+    /// Depth of the pid's innermost namespace.
+    PidLevel = required "pid"."level",
+    /// The pid's numbers, one for each level.
+    PidNumbers = required "pid"."numbers",
+    /// Number in one namespace.
+    UpidNr = required "upid"."nr",
+    /// That namespace.
+    UpidNs = required "upid"."ns",
+    /// Descriptor table.
+    Fdt = required "files_struct"."fdt",
+    /// Array of open files.
+    FdtFd = required "fdtable"."fd",
+    /// Its length.
+    FdtMax = required "fdtable"."max_fds",
+    /// For a socket: its `struct socket`.
+    FilePrivate = required "file"."private_data",
+    /// Inode.
+    FileInode = required "file"."f_inode",
+    /// Type and mode.
+    InodeMode = required "inode"."i_mode",
+    /// First argument of a system call; x86-64 alone.
+    RegsFirstArgument = optional "pt_regs"."di",
+    /// Operation of an io_uring request.
+    UringOpcode = optional "io_kiocb"."opcode",
+    /// File that an io_uring request works on.
+    UringFile = optional "io_kiocb"."file",
+    /// Slot of the fixed-file table that io_uring accepts into, plus one; 0: a normal descriptor.
+    UringAcceptSlot = optional "io_accept"."file_slot",
+    /// Result of an io_uring request.
+    UringResult = optional "io_uring_cqe"."res",
+}
+
+/// How many fields there are: the length of `OFFSETS`.
+pub const COUNT: usize = Field::ALL.len();

@@ -1,0 +1,98 @@
+//! What the kernel side remembers of a socket while it lives.
+//!
+//! The map `SOCKETS` holds one [`SocketMemory`] for each TCP socket, keyed by the address of its
+//! `struct sock`, from its first transition (or accept, or end-of-file) to `tcp_destroy_sock`.
+//! Addresses are reused within microseconds, so a memory counts only where its cookie equals
+//! that of the socket it is joined with.
+
+use crate::wire;
+
+/// How the socket came to its connection.
+pub mod role {
+    /// Born before the trace.
+    pub const UNKNOWN: u8 = 0;
+    /// connect().
+    pub const ACTIVE: u8 = 1;
+    /// Child of a listener.
+    pub const PASSIVE: u8 = 2;
+    /// The listener itself.
+    pub const LISTENER: u8 = 3;
+}
+
+/// Bits of [`SocketMemory::flags`].
+pub mod memory_flag {
+    /// ESTABLISHED was seen.
+    pub const ESTABLISHED: u8 = 1;
+    /// CLOSE_WAIT was seen: the peer's FIN has come.
+    pub const FIN_RECEIVED: u8 = 2;
+}
+
+/// A process and the thread that acted in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Task {
+    /// Start of the process (its thread-group leader) on the boot clock, ns. With [`Self::pid`]
+    /// the identity of a process.
+    pub start_ns: u64,
+    /// Process id (tgid); 0: no task is known.
+    pub pid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// Name of the thread-group leader, padded with NULs.
+    pub comm: [u8; 16],
+}
+wire!(Task, 32);
+
+/// Addresses and ports of a socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Tuple {
+    /// Local address; IPv4 in the first four bytes.
+    pub local_addr: [u8; 16],
+    /// Remote address; IPv4 in the first four bytes.
+    pub remote_addr: [u8; 16],
+    /// `AF_INET` or `AF_INET6`; 0: not known.
+    pub family: u16,
+    /// Local port, host byte order; 0: not known (the kernel clears it at CLOSE).
+    pub local_port: u16,
+    /// Remote port, host byte order.
+    pub remote_port: u16,
+    /// Padding.
+    pub pad: u16,
+}
+wire!(Tuple, 40);
+
+/// What is remembered of one socket. Times are ns on the monotonic clock, 0: not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct SocketMemory {
+    /// Socket cookie; 0 for a child before ESTABLISHED, which may still carry its listener's.
+    pub cookie: u64,
+    /// When [`Self::state`] was entered.
+    pub since_ns: u64,
+    /// When connect(), listen() or accept() opened it.
+    pub opened_ns: u64,
+    /// When a read first delivered end-of-file.
+    pub eof_ns: u64,
+    /// For a listener: when accept() last succeeded on it.
+    pub last_accept_ns: u64,
+    /// Who called connect(), listen() or accept().
+    pub opener: Task,
+    /// Whose read delivered end-of-file.
+    pub eof_reader: Task,
+    /// Endpoints as they were when last complete.
+    pub tuple: Tuple,
+    /// `write_seq` when the peer's FIN came.
+    pub write_seq_at_fin: u32,
+    /// `sk_err` at the transition to CLOSE.
+    pub end_error: i32,
+    /// TCP state after the last transition seen.
+    pub state: u8,
+    /// [`role`].
+    pub role: u8,
+    /// [`memory_flag`].
+    pub flags: u8,
+    /// Padding.
+    pub pad: [u8; 5],
+}
+wire!(SocketMemory, 160);

@@ -1,0 +1,43 @@
+//! The read that delivers end-of-file.
+//!
+//! Kernel contract (since 6.3; seen on 6.12, 6.18, 7.3): `sock_recv_length(sk, ret, flags)` fires
+//! at the end of every receive call, in the context of the reader. `ret` is 0 at end-of-file, but
+//! also for a read of zero bytes, and the peer's FIN may not be there; so the socket is asked.
+
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use tcptrace_common::counter::Counter;
+use tcptrace_common::tcp::MSG_PEEK;
+
+use crate::maps::count;
+use crate::memory::recall_or_begin;
+use crate::sock::Sock;
+use crate::task::current_process;
+
+#[btf_tracepoint(function = "sock_recv_length")]
+fn tcptrace_eof(ctx: BtfTracePointContext) -> i32 {
+    let (returned, flags): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+    if returned == 0 && flags & MSG_PEEK == 0 {
+        witness(Sock::new(ctx.arg(0)));
+    }
+    0
+}
+
+/// Remembers the first read that returned end-of-file.
+#[inline(always)]
+fn witness(sk: Sock) -> Option<()> {
+    // SAFETY: the hook's argument.
+    if !unsafe { sk.is_tcp_argument() } || sk.stream_protocol().is_none() || !sk.at_end_of_file() {
+        return None;
+    }
+    // SAFETY: the hook's argument.
+    let memory = recall_or_begin(sk, unsafe { sk.cookie() })?;
+    if memory.eof_ns == 0 {
+        current_process(&mut memory.eof_reader)?;
+        // SAFETY: no preconditions.
+        memory.eof_ns = unsafe { bpf_ktime_get_ns() };
+        count(Counter::EofReads);
+    }
+    Some(())
+}

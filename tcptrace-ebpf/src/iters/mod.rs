@@ -1,0 +1,84 @@
+//! Iterators: what sockets and descriptors there are, now.
+
+use core::ffi::c_void;
+
+use aya_ebpf::bindings::seq_file;
+use aya_ebpf::helpers::bpf_seq_write;
+use tcptrace_common::memory::SocketMemory;
+use tcptrace_common::row::{HolderRow, RowHeader, SocketRow, row_flag};
+
+use crate::maps::SOCKETS;
+use crate::sock::Sock;
+
+mod task_file;
+mod tcp;
+
+/// Room for one row.
+#[repr(C)]
+pub struct Scratch {
+    header: RowHeader,
+    holder: HolderRow,
+    socket: SocketRow,
+    /// Children of a listener that were shown.
+    shown: u32,
+}
+
+/// Where the iterator's output goes.
+#[derive(Clone, Copy)]
+struct Output(*mut seq_file);
+
+/// The arguments of an iterator program: an array of 64-bit words, `meta` first.
+#[derive(Clone, Copy)]
+struct Arguments(*const *const c_void);
+
+impl Arguments {
+    /// # Safety
+    ///
+    /// `index` is that of an argument of this iterator.
+    #[inline(always)]
+    unsafe fn get(self, index: usize) -> *const c_void {
+        // SAFETY: promised by the caller, checked by the verifier.
+        unsafe { self.0.add(index).read_volatile() }
+    }
+
+    /// `meta->seq`: the first member of the first argument (`struct bpf_iter_meta`, UAPI in all
+    /// but name since 5.8).
+    #[inline(always)]
+    fn output(self) -> Output {
+        // SAFETY: `meta` is argument 0 of every iterator and never null; `seq` is its first word.
+        unsafe { Output(self.get(0).cast::<*mut seq_file>().read_volatile()) }
+    }
+}
+
+impl Output {
+    /// Writes bytes; `None` when the reader's buffer is full. Then the kernel throws away what
+    /// this run wrote and runs the program again for the same object.
+    #[inline(always)]
+    fn write<T>(self, value: &T) -> Option<()> {
+        let bytes = core::ptr::from_ref(value).cast::<c_void>();
+        // SAFETY: `seq` is the iterator's own, and the value is readable for its size.
+        let status = unsafe { bpf_seq_write(self.0, bytes, size_of::<T>() as u32) };
+        (status == 0).then_some(())
+    }
+}
+
+/// What is remembered of the socket that `row` describes, marked in the row.
+#[inline(always)]
+fn remembered(sk: Sock, row: &mut SocketRow) -> Option<&'static SocketMemory> {
+    let memory = SOCKETS.get_ptr(sk.key())?;
+    // SAFETY: a value of the map lives at least until this program returns; hooks may write to
+    // it meanwhile, which tears at worst a field that user space checks against the row.
+    let memory = unsafe { &*memory };
+    if memory.cookie != row.cookie {
+        return None;
+    }
+    row.flags |= row_flag::REMEMBERED;
+    Some(memory)
+}
+
+/// Length of a socket's part of a row.
+#[inline(always)]
+fn socket_length(memory: Option<&SocketMemory>) -> u32 {
+    let extra = if memory.is_some() { size_of::<SocketMemory>() } else { 0 };
+    (size_of::<SocketRow>() + extra) as u32
+}

@@ -1,0 +1,56 @@
+//! The maps.
+
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use tcptrace_common::counter::{self, Counter};
+use tcptrace_common::memory::SocketMemory;
+
+use crate::iters::Scratch;
+
+/// What is remembered of each socket, by the address of its `struct sock`. Allocated as sockets
+/// come (allowed in tracing programs since 6.1), so that an idle host pays for its sockets alone.
+#[map]
+pub static SOCKETS: HashMap<u64, SocketMemory> =
+    HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
+
+/// Records for user space. User space sets the size.
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+
+/// [`Counter`]s.
+#[map]
+static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT as u32, 0);
+
+/// Where an iterator builds a row; programs have 512 bytes of stack.
+#[map]
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+
+/// The pid namespace of the tool: address of its `struct pid_namespace` and its depth. Written
+/// by the first iterator run, used only where the tool is not in the initial pid namespace.
+#[map]
+pub static OBSERVER: Array<[u64; 2]> = Array::with_max_entries(1, 0);
+
+/// Adds one to a counter of this CPU. A softirq may count in between, so the addition is one
+/// instruction.
+#[inline(always)]
+pub fn count(counter: Counter) {
+    if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
+        add_one(slot);
+    }
+}
+
+/// `core` has no atomic addition for this target, though the instruction set does.
+#[cfg(target_arch = "bpf")]
+#[inline(always)]
+fn add_one(slot: *mut u64) {
+    // SAFETY: a value of an array map is aligned and lives as long as the map; the instruction
+    // touches nothing else.
+    unsafe {
+        core::arch::asm!("lock *(u64 *)({slot} + 0) += {one}", slot = in(reg) slot, one = in(reg) 1_u64);
+    }
+}
+
+/// For tools that look at this crate as if it were built for the host.
+#[cfg(not(target_arch = "bpf"))]
+fn add_one(_slot: *mut u64) {}

@@ -1,0 +1,51 @@
+//! The memory of a socket: found, made, forgotten.
+
+use tcptrace_common::counter::Counter;
+use tcptrace_common::memory::SocketMemory;
+
+use crate::maps::{SOCKETS, count};
+use crate::sock::Sock;
+
+/// What is remembered of the socket with this cookie. A memory with another cookie belongs to an
+/// earlier socket at the same address whose end was missed: it is counted and cleared.
+/// A cookie of 0, here or there, is one not known yet and fits.
+#[inline(always)]
+pub fn recall(sk: Sock, cookie: u64) -> Option<&'static mut SocketMemory> {
+    let memory = SOCKETS.get_ptr_mut(sk.key())?;
+    // SAFETY: a value of the map lives at least until this program returns. Another CPU may
+    // write to it at the same time only while the socket is in no one's lock, which the kernel
+    // excludes for transitions; the other fields are each written once.
+    let memory = unsafe { &mut *memory };
+    if memory.cookie != 0 && cookie != 0 && memory.cookie != cookie {
+        count(Counter::MemoryStale);
+        *memory = SocketMemory::default();
+    }
+    Some(memory)
+}
+
+/// Starts a memory, over whatever was remembered at that address.
+#[inline(always)]
+pub fn begin(sk: Sock, memory: &SocketMemory) {
+    if SOCKETS.insert(sk.key(), memory, 0).is_err() {
+        count(Counter::MemoryFull);
+    }
+}
+
+/// As [`recall`], and starts an empty memory where there is none.
+#[inline(always)]
+pub fn recall_or_begin(sk: Sock, cookie: u64) -> Option<&'static mut SocketMemory> {
+    match recall(sk, cookie) {
+        Some(memory) => Some(memory),
+        None => {
+            begin(sk, &SocketMemory { cookie, ..SocketMemory::default() });
+            recall(sk, cookie)
+        }
+    }
+}
+
+/// Forgets a socket.
+#[inline(always)]
+pub fn forget(sk: Sock) {
+    // An error says that nothing was remembered, which is no loss.
+    let _ = SOCKETS.remove(sk.key());
+}

@@ -1,0 +1,116 @@
+//! The only reader of `struct task_struct` and its files.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::{bpf_get_current_task_btf, bpf_task_pt_regs};
+use tcptrace_common::field::Field;
+use tcptrace_common::memory::Task;
+use tcptrace_common::setting::Setting;
+
+use crate::config::{address, has, read, read_pointer, setting};
+use crate::maps::OBSERVER;
+use crate::sock::{Sock, Socket};
+
+/// `PF_KTHREAD` (`include/linux/sched.h`).
+const KERNEL_THREAD: u32 = 0x0020_0000;
+/// `S_IFMT`, `S_IFSOCK` (`include/uapi/linux/stat.h`).
+const FILE_TYPE: u16 = 0o170_000;
+const SOCKET_FILE: u16 = 0o140_000;
+/// Size of `struct upid`: a number and a pointer.
+const UPID_SIZE: u64 = 16;
+
+/// The process that runs now. Only where the kernel calls the hook in the context of the task
+/// that acts; `None` for a kernel thread.
+#[inline(always)]
+pub fn current_process(task: &mut Task) -> Option<()> {
+    process_of(current(), task)
+}
+
+#[inline(always)]
+fn current() -> *const c_void {
+    // SAFETY: no preconditions; always a valid task.
+    unsafe { bpf_get_current_task_btf() }.cast::<c_void>().cast_const()
+}
+
+/// Who a task is: its process, with the name and start of the thread-group leader. `None` for a
+/// kernel thread and for a process that the tool's pid namespace does not show.
+#[inline(always)]
+pub fn process_of(task: *const c_void, out: &mut Task) -> Option<()> {
+    if read::<u32>(task, Field::TaskFlags)? & KERNEL_THREAD != 0 {
+        return None;
+    }
+    let leader = read_pointer(task, Field::GroupLeader)?;
+    out.start_ns = read(leader, Field::StartBoottime)?;
+    out.comm = read(leader, Field::Comm)?;
+    if setting(Setting::TranslatePids) == 0 {
+        out.pid = read(task, Field::Tgid)?;
+        out.tid = read(task, Field::Tid)?;
+    } else {
+        out.pid = translated_pid(leader)?;
+        out.tid = translated_pid(task)?;
+    }
+    Some(())
+}
+
+/// The number of a task in the tool's own pid namespace.
+#[inline(always)]
+fn translated_pid(task: *const c_void) -> Option<u32> {
+    let &[namespace, level] = OBSERVER.get(0)?;
+    let pid = read_pointer(task, Field::ThreadPid)?;
+    if u64::from(read::<u32>(pid, Field::PidLevel)?) < level {
+        return None;
+    }
+    let upid = upid_at(pid, level);
+    (read::<u64>(upid, Field::UpidNs)? == namespace).then(|| read(upid, Field::UpidNr))?
+}
+
+/// Remembers the pid namespace of the task that runs now, which reads an iterator: the tool.
+#[inline(always)]
+pub fn remember_observer() -> Option<()> {
+    let pid = read_pointer(current(), Field::ThreadPid)?;
+    let level = u64::from(read::<u32>(pid, Field::PidLevel)?);
+    let namespace = read::<u64>(upid_at(pid, level), Field::UpidNs)?;
+    OBSERVER.set(0, [namespace, level], 0).ok()
+}
+
+#[inline(always)]
+fn upid_at(pid: *const c_void, level: u64) -> *const c_void {
+    address(pid, Field::PidNumbers).wrapping_byte_add((level * UPID_SIZE) as usize)
+}
+
+/// The sock behind a descriptor of the task that runs now; `None` where that is no socket.
+#[inline(always)]
+pub fn sock_at(fd: u64) -> Option<Sock> {
+    let files = read_pointer(current(), Field::Files)?;
+    let table = read_pointer(files, Field::Fdt)?;
+    if fd >= u64::from(read::<u32>(table, Field::FdtMax)?) {
+        return None;
+    }
+    let array = read_pointer(table, Field::FdtFd)?;
+    let slot = array.wrapping_byte_add((fd * 8) as usize).cast::<*const c_void>();
+    // SAFETY: the helper checks the address and fails on a bad one.
+    let file = unsafe { aya_ebpf::helpers::bpf_probe_read_kernel(slot) }.ok()?;
+    sock_of_file(file)
+}
+
+/// The sock behind a `struct file`; `None` where that is no socket.
+#[inline(always)]
+pub fn sock_of_file(file: *const c_void) -> Option<Sock> {
+    let inode = read_pointer(file, Field::FileInode)?;
+    if read::<u16>(inode, Field::InodeMode)? & FILE_TYPE != SOCKET_FILE {
+        return None;
+    }
+    Socket::new(read_pointer(file, Field::FilePrivate)?).sock()
+}
+
+/// The first argument of the system call that the current task is in; `None` on an architecture
+/// whose registers are not known here.
+#[inline(always)]
+pub fn first_argument() -> Option<u64> {
+    if !has(Field::RegsFirstArgument) {
+        return None;
+    }
+    // SAFETY: the current task is valid, and has user registers: this is a system call.
+    let registers = unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) };
+    read(registers as *const c_void, Field::RegsFirstArgument)
+}

@@ -1,0 +1,110 @@
+//! `tcptrace leaks` as typed.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::filters::FilterArgs;
+use super::output::OutputArgs;
+use super::value;
+use crate::commands::plan::{LeaksPlan, Until};
+use crate::lifecycle::by::By;
+
+const ABOUT: &str = "\
+Every socket whose peer has closed and that this host has not, for at least --min-age; and every \
+dead one: connection over, descriptor still open. Each with who holds it, who opened it, and why.
+
+The first report comes at once and includes sockets older than this program. Further ones follow \
+until Ctrl-C, which gives a last one.";
+
+const EXAMPLES: &str = "\
+Examples:
+  tcptrace leaks --min-age 5m              only what has leaked for five minutes
+  tcptrace leaks --once --exit-code        for scripts: exit status 1 when something leaks
+  tcptrace leaks -p 4244 --by remote       one process, counted by peer
+  tcptrace leaks -L 80,443 -s close-wait   a server's sockets
+  tcptrace leaks --duration 1h -o json     watch for an hour, JSON Lines
+  tcptrace leaks --once --by none -w       one row for each socket";
+
+/// Every leaked socket, who holds it, and why
+#[derive(Args, Debug)]
+#[command(long_about = ABOUT, after_help = EXAMPLES)]
+pub struct LeaksArgs {
+    /// Leave out sockets that have been in CLOSE_WAIT for less: 500ms, 30s, 5m, 1h30m, 0s for all
+    #[arg(long, default_value = "30s", value_parser = value::duration, value_name = "DURATION")]
+    min_age: Duration,
+    /// Time from one report to the next
+    #[arg(long, default_value = "5s", value_parser = value::positive_duration)]
+    #[arg(value_name = "DURATION")]
+    interval: Duration,
+    /// Stop after this time, with a last report
+    #[arg(long, value_parser = value::positive_duration, value_name = "DURATION")]
+    duration: Option<Duration>,
+    /// Stop after the first report
+    #[arg(long, conflicts_with = "duration")]
+    once: bool,
+    /// What to group leaks by
+    #[arg(long, value_enum, default_value_t = TypedBy::Stack, value_name = "WHAT")]
+    by: TypedBy,
+    /// Exit status 1 when the last report has leaks
+    #[arg(long)]
+    exit_code: bool,
+    #[command(flatten)]
+    filters: FilterArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// As wide as the terminal, one row for each socket
+    #[arg(short, long, help_heading = "Output")]
+    wide: bool,
+    /// Size of the ring buffer in bytes, a power of two; a small one loses freshness, never truth
+    #[arg(long, default_value = "1048576", value_parser = value::ring_bytes)]
+    #[arg(value_name = "BYTES", hide_short_help = true)]
+    ring_size: u32,
+}
+
+impl LeaksArgs {
+    /// What it means.
+    pub fn plan(self) -> LeaksPlan {
+        let until = match (self.once, self.duration) {
+            (true, _) => Until::Once,
+            (false, Some(duration)) => Until::Elapsed(duration),
+            (false, None) => Until::Interrupted,
+        };
+        let (filter, netns) = self.filters.plan();
+        LeaksPlan {
+            min_age: self.min_age,
+            interval: self.interval,
+            until,
+            by: self.by.into(),
+            exit_code: self.exit_code,
+            filter,
+            netns,
+            output: self.output.plan(self.wide),
+            ring_bytes: self.ring_size,
+            verbosity: self.output.verbose,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TypedBy {
+    Stack,
+    Process,
+    Remote,
+    LocalPort,
+    Cgroup,
+    None,
+}
+
+impl From<TypedBy> for By {
+    fn from(typed: TypedBy) -> Self {
+        match typed {
+            TypedBy::Stack => Self::Stack,
+            TypedBy::Process => Self::Process,
+            TypedBy::Remote => Self::Remote,
+            TypedBy::LocalPort => Self::LocalPort,
+            TypedBy::Cgroup => Self::Cgroup,
+            TypedBy::None => Self::None,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+use std::time::Duration;
+
+use super::*;
+use crate::commands::plan::{Color, Format, LeaksPlan, OutputPlan, Until};
+use crate::lifecycle::by::By;
+use crate::lifecycle::cause::Kind;
+use crate::lifecycle::filter::{Family, Filter, NetnsSpec};
+
+fn typed(line: &str) -> Result<Plan, Exit> {
+    parse(std::iter::once("tcptrace").chain(line.split_whitespace()).map(OsString::from))
+}
+
+fn leaks(line: &str) -> LeaksPlan {
+    match typed(&format!("leaks {line}")) {
+        Ok(Plan::Leaks(plan)) => *plan,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn usage_error(line: &str) -> String {
+    let exit = typed(line).unwrap_err();
+    assert_eq!((exit.status, exit.stream), (2, Stream::Stderr), "{line}");
+    assert!(exit.text.starts_with("tcptrace: "), "{}", exit.text);
+    assert_eq!(exit.text.matches('\n').count(), 1, "one line: {:?}", exit.text);
+    assert!(exit.text.ends_with('\n'));
+    exit.text.trim_end().trim_start_matches("tcptrace: ").to_owned()
+}
+
+#[test]
+fn clap_finds_nothing_wrong_with_the_definition() {
+    use clap::CommandFactory as _;
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn defaults_are_those_of_the_contract() {
+    let plan = leaks("");
+    assert_eq!(plan.min_age, Duration::from_secs(30));
+    assert_eq!(plan.interval, Duration::from_secs(5));
+    assert_eq!(plan.until, Until::Interrupted);
+    assert_eq!(plan.by, By::Stack);
+    assert_eq!(plan.filter, Filter::default());
+    assert_eq!(plan.ring_bytes, 1 << 20);
+    assert_eq!((plan.exit_code, plan.verbosity), (false, 0));
+    let output = OutputPlan { format: Format::Table, color: Color::Auto, wide: false };
+    assert_eq!(plan.output, output);
+}
+
+#[test]
+fn every_option_arrives_in_the_plan() {
+    let plan = leaks(
+        "--min-age 0s --interval 500ms --duration 1h30m --by local-port --exit-code -o json \
+         --color never -w -vv --ring-size 4096",
+    );
+    assert_eq!(plan.min_age, Duration::ZERO);
+    assert_eq!(plan.interval, Duration::from_millis(500));
+    assert_eq!(plan.until, Until::Elapsed(Duration::from_secs(5400)));
+    assert_eq!(plan.by, By::LocalPort);
+    assert!(plan.exit_code);
+    let output = OutputPlan { format: Format::Json, color: Color::Never, wide: true };
+    assert_eq!(plan.output, output);
+    assert_eq!((plan.verbosity, plan.ring_bytes), (2, 4096));
+    assert_eq!(leaks("--once").until, Until::Once);
+}
+
+#[test]
+fn every_filter_arrives_in_the_plan() {
+    let plan = leaks(
+        "-p 1,2 -p 3 -c java -c py* -L 80,443,8000-8010 -D 5432 --local 10.0.0.0/8,::1 \
+         --remote 192.0.2.7 -6 -s close-wait,CLOSE --netns pid:7,4026531840 --cgroup /kube* \
+         --container 3f2a",
+    );
+    let filter = plan.filter;
+    assert_eq!(filter.pids, [1, 2, 3]);
+    assert_eq!(filter.comms.len(), 2);
+    assert!(filter.comms[1].matches("python3"));
+    assert_eq!(filter.local_ports, [80..=80, 443..=443, 8000..=8010]);
+    assert_eq!(filter.remote_ports, [5432..=5432]);
+    assert_eq!(filter.local_nets.len(), 2);
+    assert_eq!(filter.remote_nets[0].to_string(), "192.0.2.7/32");
+    assert_eq!(filter.family, Some(Family::V6));
+    assert_eq!(filter.kinds, [Kind::CloseWait, Kind::Dead]);
+    assert!(filter.cgroups[0].matches("/kubepods/x"));
+    assert_eq!(filter.containers, ["3f2a"]);
+    assert_eq!(plan.netns, [NetnsSpec::Pid(7), NetnsSpec::Inode(4_026_531_840)]);
+    assert!(filter.netns.is_empty(), "not resolved here");
+}
+
+#[test]
+fn both_families_are_no_condition() {
+    assert_eq!(leaks("-4").filter.family, Some(Family::V4));
+    assert_eq!(leaks("-4 -6").filter.family, None);
+}
+
+#[test]
+fn check_takes_the_output_options() {
+    let Ok(Plan::Check(plan)) = typed("check -o json -v") else { panic!() };
+    assert_eq!((plan.output.format, plan.verbosity), (Format::Json, 1));
+}
+
+#[test]
+fn a_usage_error_is_one_line_that_says_what_to_do() {
+    let cases = [
+        ("leaks --min-age 30", "--min-age 30: a unit is missing; write 30s, 30ms or 30m"),
+        (
+            "leaks --min-age banana",
+            "--min-age banana: not a duration; write for example 500ms, 30s, 5m or 1h30m",
+        ),
+        ("leaks --min-age", "--min-age needs a value; see tcptrace --help"),
+        ("leaks --interval 0s", "--interval 0s: must be longer than 0; write for example 1s"),
+        ("leaks -o yaml", "--output yaml: not one of table, json"),
+        (
+            "leaks --by peer",
+            "--by peer: not one of stack, process, remote, local-port, cgroup, none",
+        ),
+        (
+            "leaks --once --duration 5s",
+            "--once and --duration exclude each other; give one of them",
+        ),
+        ("leaks --once --once", "--once is given twice; give it once"),
+        (
+            "leaks --min-aeg 5s",
+            "unknown option '--min-aeg', perhaps --min-age; see tcptrace --help",
+        ),
+        ("leaks 4244", "unexpected argument '4244'; see tcptrace --help"),
+        ("leak", "unknown command 'leak', perhaps leaks; see tcptrace --help"),
+        ("", "no command given; try 'tcptrace leaks', or see tcptrace --help"),
+        ("leaks -p nginx", "--pid nginx: not a process id; write a number such as 4244"),
+        ("leaks -p 1,x", "--pid x: not a process id; write a number such as 4244"),
+        (
+            "leaks -s established",
+            "--state established: a socket in this state is not a leak; 'leaks' knows close-wait \
+             and dead (alias close)",
+        ),
+        (
+            "leaks -L 80-http",
+            "--local-port 80-http: not a port; write 443, or a range such as 8000-8010",
+        ),
+        (
+            "leaks --ring-size 5000",
+            "--ring-size 5000: not a power of two from 4096 to 1073741824; write 8192",
+        ),
+    ];
+    for (line, message) in cases {
+        assert_eq!(usage_error(line), message, "{line}");
+    }
+}
+
+#[test]
+fn what_was_typed_reaches_the_terminal_harmless() {
+    let args = ["tcptrace", "leaks", "--min-age", "\x1b[2J\n5"];
+    let exit = parse(args.into_iter().map(OsString::from)).unwrap_err();
+    assert!(exit.text.contains("\\x1b[2J"), "{}", exit.text);
+    assert_eq!(exit.text.matches('\n').count(), 1);
+}
+
+#[test]
+fn an_argument_that_is_not_utf8_is_a_usage_error() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let bad = OsString::from_vec(vec![0xff, 0xfe]);
+    let exit = parse(["tcptrace".into(), "leaks".into(), "--min-age".into(), bad].into_iter());
+    assert_eq!(exit.unwrap_err().status, 2);
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for line in ["--help", "leaks --help", "leaks -h", "check --help", "--version"] {
+        let exit = typed(line).unwrap_err();
+        assert_eq!((exit.status, exit.stream), (0, Stream::Stdout), "{line}");
+        let widest = exit.text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(100), "{line}: {}", exit.text);
+    }
+    assert_eq!(
+        typed("--version").unwrap_err().text,
+        concat!("tcptrace ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}
+
+#[test]
+fn help_says_how_to_stop_and_shows_examples() {
+    let text = typed("leaks --help").unwrap_err().text;
+    for part in ["Ctrl-C", "Examples:", "--ring-size", "--exit-code"] {
+        assert!(text.contains(part), "{part}");
+    }
+    assert!(!typed("leaks -h").unwrap_err().text.contains("--ring-size"));
+}

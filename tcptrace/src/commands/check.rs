@@ -1,0 +1,119 @@
+//! `tcptrace check`.
+
+use std::fs;
+use std::io::Write;
+
+use anyhow::{Context as _, Result, anyhow};
+
+use crate::kernel::hooks::{Hook, Status};
+use crate::kernel::host::Host;
+use crate::kernel::load::{Kernel, Wish};
+use crate::kernel::{netns, tracefs};
+use crate::lifecycle::ability::{Check, Fact, HookAbility, Presence};
+use crate::output::check::{json, table};
+
+use super::log;
+use super::outcome::Outcome;
+use super::plan::{CheckPlan, Format};
+
+/// Size of the ring buffer that is tried, bytes.
+const RING_BYTES: u32 = 1 << 20;
+
+/// Looks at the host, loads and attaches everything, says what came of it, and lets go.
+///
+/// # Errors
+///
+/// After the answer: why `leaks` would not work here.
+pub fn run(plan: &CheckPlan, out: &mut dyn Write) -> Result<Outcome> {
+    log::to_stderr(plan.verbosity);
+    let host = Host::look();
+    let wish =
+        Wish { record_states: 0, record_min_dwell_ns: 0, ring_bytes: RING_BYTES, log: false };
+    let started = Kernel::start(&host, &wish);
+    let check = describe(&host, &started);
+    match plan.output.format {
+        Format::Table => table(&check, out),
+        Format::Json => json(&check, out),
+    }
+    .and_then(|()| out.flush())
+    .context("cannot write the answer")?;
+    match check.failure {
+        None => Ok(Outcome::Done),
+        Some(failure) => Err(anyhow!(failure)),
+    }
+}
+
+fn describe(host: &Host, started: &Result<Kernel>) -> Check {
+    let mut facts = host_facts(host);
+    let (hooks, failure) = match started {
+        Ok(kernel) => {
+            let absent = &kernel.absent_fields;
+            facts.push(Fact {
+                name: "absent-fields",
+                value: if absent.is_empty() { "none".to_owned() } else { absent.join(", ") },
+                cost: (!absent.is_empty()).then(|| "what rests on them is unknown".to_owned()),
+            });
+            (kernel.hooks.iter().map(ability).collect(), None)
+        }
+        Err(error) => (Vec::new(), Some(format!("{error:#}"))),
+    };
+    Check { facts, hooks, failure }
+}
+
+fn host_facts(host: &Host) -> Vec<Fact> {
+    let fact = |name, value: String, cost: Option<&str>| Fact {
+        name,
+        value,
+        cost: cost.map(str::to_owned),
+    };
+    let btf = fs::metadata("/sys/kernel/btf/vmlinux").is_ok();
+    let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    vec![
+        fact("kernel", host.release.clone(), None),
+        fact("btf", yes_no(btf), (!btf).then_some("nothing works without CONFIG_DEBUG_INFO_BTF")),
+        fact("lockdown", host.lockdown.clone().unwrap_or_else(|| "unknown".to_owned()), None),
+        fact(
+            "may-load-programs",
+            yes_no(host.may_load()),
+            (!host.may_load()).then_some("nothing works without root or CAP_BPF and CAP_PERFMON"),
+        ),
+        fact(
+            "may-enter-namespaces",
+            yes_no(host.may_enter_namespaces()),
+            (!host.may_enter_namespaces())
+                .then_some("sockets without a process are seen in the own namespace only"),
+        ),
+        fact(
+            "initial-pid-namespace",
+            yes_no(host.in_initial_pid_namespace),
+            (!host.in_initial_pid_namespace)
+                .then_some("processes outside this pid namespace are invisible"),
+        ),
+        fact("network-namespaces", netns::all().len().to_string(), None),
+        fact(
+            "tracefs",
+            if tracefs::is_mounted() { "mounted" } else { "mounted privately when needed" }
+                .to_owned(),
+            None,
+        ),
+        fact(
+            "mptcp",
+            "not covered".to_owned(),
+            Some("connections of MPTCP are counted and not judged; `ss -M` shows them"),
+        ),
+    ]
+}
+
+fn ability((hook, status): &(&'static Hook, Status)) -> HookAbility {
+    HookAbility {
+        name: hook.name.to_owned(),
+        point: hook.point.to_owned(),
+        presence: match status {
+            Status::Attached => Presence::Present,
+            Status::Fallback(form) => Presence::Fallback((*form).to_owned()),
+            Status::Missing(reason) => Presence::Missing(reason.clone()),
+        },
+        purpose: hook.purpose.to_owned(),
+        cost: hook.cost.map(str::to_owned),
+    }
+}

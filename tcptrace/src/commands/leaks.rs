@@ -1,0 +1,173 @@
+//! `tcptrace leaks`.
+
+use std::io::{IsTerminal as _, Write};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use bytes::Buf as _;
+use jiff::tz::TimeZone;
+use tcptrace_common::tcp::state;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
+
+use crate::kernel::host::Host;
+use crate::kernel::load::{Kernel, Wish};
+use crate::kernel::ring::Ring;
+use crate::lifecycle::by::By;
+use crate::lifecycle::event;
+use crate::output::{self, Output};
+use crate::process::{netns::inode_of, selection::check_pids};
+
+use super::log;
+use super::notices::{Notices, warn};
+use super::outcome::Outcome;
+use super::plan::{Format, LeaksPlan, OutputPlan, Until};
+use super::watch::{Watch, nanos};
+
+/// Runs until the plan says stop.
+///
+/// # Errors
+///
+/// What failed, in one sentence.
+pub async fn run(plan: &LeaksPlan, out: &mut dyn Write) -> Result<Outcome> {
+    check_pids(&plan.filter.pids)?;
+    let mut filter = plan.filter.clone();
+    for spec in &plan.netns {
+        filter.netns.push(inode_of(spec)?);
+    }
+    let mut stop = Stop::new(plan.until)?;
+    log::to_stderr(plan.verbosity);
+    let host = Host::look();
+    let mut kernel = Kernel::start(&host, &wish(plan))?;
+    if plan.verbosity > 0 {
+        log::follow_kernel(kernel.ebpf())?;
+    }
+    let ring = Ring::take(kernel.ebpf())?;
+    let mut notices = Notices::of(&host, &kernel);
+    notices.say();
+    warn(&format!("tracing; a report every {:?}, Ctrl-C for the last one", plan.interval));
+    let mut watch = Watch::new(plan, filter, kernel, notices, host.release);
+    let mut output = renderer(plan.output, plan.by);
+    let leaks = follow(plan, &mut watch, ring, &mut stop, output.as_mut(), out).await?;
+    Ok(if plan.exit_code && leaks > 0 { Outcome::Found } else { Outcome::Done })
+}
+
+/// Records of sockets that leave CLOSE_WAIT late are all that this command wants to hear of:
+/// reports come from snapshots.
+fn wish(plan: &LeaksPlan) -> Wish {
+    Wish {
+        record_states: 1 << state::CLOSE_WAIT,
+        record_min_dwell_ns: nanos(plan.min_age),
+        ring_bytes: plan.ring_bytes,
+        log: plan.verbosity > 0,
+    }
+}
+
+fn renderer(plan: OutputPlan, by: By) -> Box<dyn Output> {
+    match plan.format {
+        Format::Json => Box::new(output::Json),
+        Format::Table => {
+            let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let color = plan.color.decide(no_color, std::io::stdout().is_terminal());
+            Box::new(output::Table::new(output::Style {
+                width: if plan.wide { usize::MAX } else { output::Style::DEFAULT_WIDTH },
+                rows: plan.wide || by == By::None,
+                color,
+                zone: TimeZone::system(),
+            }))
+        }
+    }
+}
+
+/// Reports now, each interval, and at the end. Returns how many leaks the last report has.
+async fn follow(
+    plan: &LeaksPlan,
+    watch: &mut Watch<'_>,
+    mut ring: Ring,
+    stop: &mut Stop,
+    output: &mut dyn Output,
+    out: &mut dyn Write,
+) -> Result<usize> {
+    let mut next = Instant::now();
+    stop.count_from(next);
+    loop {
+        let report = watch.report()?;
+        watch.notices.say();
+        output.write(&report, out).and_then(|()| out.flush()).context("cannot write the report")?;
+        if stop.is_due() {
+            return Ok(report.leaks());
+        }
+        next = (next + plan.interval).max(Instant::now());
+        wait(next, watch, &mut ring, stop).await?;
+    }
+}
+
+/// Waits for the next report, reading records meanwhile; ends early when it is time to stop.
+async fn wait(
+    until: Instant,
+    watch: &mut Watch<'_>,
+    ring: &mut Ring,
+    stop: &mut Stop,
+) -> Result<()> {
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.wait() => return Ok(()),
+            () = sleep_until(until) => return Ok(()),
+            ready = ring.ready() => ready?,
+        }
+        let mut damaged = None;
+        ring.drain(|record| match event::decode(&mut record.chunk()) {
+            Ok(event::Event::Transition(_)) => watch.note_closed_late(),
+            Err(error) => damaged = Some(error),
+        });
+        if let Some(error) = damaged {
+            watch.notices.add("damaged-record", &format!("{error:#}; the record is left out"));
+        }
+    }
+}
+
+/// When to stop.
+struct Stop {
+    until: Until,
+    deadline: Option<Instant>,
+    interrupt: Signal,
+    terminate: Signal,
+    stopped: bool,
+}
+
+impl Stop {
+    fn new(until: Until) -> Result<Self> {
+        Ok(Self {
+            until,
+            deadline: None,
+            interrupt: signal(SignalKind::interrupt()).context("cannot watch for Ctrl-C")?,
+            terminate: signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?,
+            stopped: false,
+        })
+    }
+
+    /// Lets `--duration` begin: with the trace, not with the loading of programs.
+    fn count_from(&mut self, start: Instant) {
+        if let Until::Elapsed(duration) = self.until {
+            self.deadline = start.checked_add(duration);
+        }
+    }
+
+    /// Whether the report that was just made is the last one.
+    fn is_due(&self) -> bool {
+        self.until == Until::Once
+            || self.stopped
+            || self.deadline.is_some_and(|end| end <= Instant::now())
+    }
+
+    async fn wait(&mut self) {
+        let far = || Instant::now() + Duration::from_secs(1 << 30);
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            () = sleep_until(self.deadline.unwrap_or_else(far)) => {}
+        }
+        self.stopped = true;
+    }
+}

@@ -1,0 +1,31 @@
+//! The subcommands: the only place where kernel, processes and outputs meet.
+
+pub mod check;
+mod clock;
+mod leaks;
+mod log;
+mod names;
+mod notices;
+mod outcome;
+pub mod plan;
+mod watch;
+
+use std::io::Write;
+
+use anyhow::Result;
+
+pub use self::outcome::Outcome;
+use self::plan::Plan;
+
+/// Carries out a plan.
+///
+/// # Errors
+///
+/// One sentence (in alternate format) that says what failed and what to do.
+pub fn run(plan: &Plan, out: &mut dyn Write) -> Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match plan {
+        Plan::Leaks(plan) => runtime.block_on(leaks::run(plan, out)),
+        Plan::Check(plan) => check::run(plan, out),
+    }
+}

@@ -1,0 +1,79 @@
+//! Warnings and notices: on standard error, each once.
+
+use std::collections::HashSet;
+
+use crate::kernel::hooks::Status;
+use crate::kernel::host::Host;
+use crate::kernel::load::Kernel;
+use crate::lifecycle::report::Degradation;
+use crate::lifecycle::text::visible;
+
+/// What this host lacks, as far as known, and what of it was said already.
+#[derive(Default)]
+pub struct Notices {
+    all: Vec<Degradation>,
+    said: HashSet<&'static str>,
+}
+
+impl Notices {
+    /// What is known before the first snapshot.
+    #[must_use]
+    pub fn of(host: &Host, kernel: &Kernel) -> Self {
+        let mut notices = Self::default();
+        if !host.in_initial_pid_namespace {
+            notices.add(
+                "not-initial-pid-namespace",
+                "processes outside this pid namespace are invisible: sockets that they hold show \
+                 as held-by-kernel; run on the host (docker run --pid=host)",
+            );
+        }
+        if !host.may_enter_namespaces() {
+            notices.add(
+                "own-namespace-only",
+                "without CAP_SYS_ADMIN other network namespaces are read only as far as processes \
+                 hold their sockets; run as root",
+            );
+        }
+        for (hook, status) in &kernel.hooks {
+            if let (Status::Missing(reason), Some(cost)) = (status, hook.cost) {
+                notices.add(hook.degradation, &format!("{}: {cost} [{reason}]", hook.point));
+            }
+        }
+        if !kernel.absent_fields.is_empty() {
+            let fields = kernel.absent_fields.join(", ");
+            notices.add(
+                "fields-absent",
+                &format!("this kernel lacks {fields}; what rests on them is unknown"),
+            );
+        }
+        notices
+    }
+
+    /// Adds a degradation, the same one again without effect.
+    pub fn add(&mut self, token: &'static str, sentence: &str) {
+        if self.all.iter().all(|known| known.token != token) {
+            self.all.push(Degradation { token, sentence: sentence.to_owned() });
+        }
+    }
+
+    /// All of them, for the report.
+    #[must_use]
+    pub fn all(&self) -> &[Degradation] {
+        &self.all
+    }
+
+    /// Prints those that were not printed yet.
+    pub fn say(&mut self) {
+        for degradation in &self.all {
+            if self.said.insert(degradation.token) {
+                warn(&degradation.sentence);
+            }
+        }
+    }
+}
+
+/// One line on standard error. Nothing can be done where that is closed.
+pub fn warn(sentence: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "tcptrace: {}", visible(sentence));
+}

@@ -1,0 +1,118 @@
+//! What will be done: plain data, checked and converted from what was typed.
+
+use std::time::Duration;
+
+use crate::lifecycle::by::By;
+use crate::lifecycle::filter::{Filter, NetnsSpec};
+
+/// One run of the program.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plan {
+    /// `tcptrace leaks`.
+    Leaks(Box<LeaksPlan>),
+    /// `tcptrace check`.
+    Check(CheckPlan),
+}
+
+/// `tcptrace leaks`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeaksPlan {
+    /// Younger sockets in CLOSE_WAIT are not reported.
+    pub min_age: Duration,
+    /// Time from one report to the next; never zero.
+    pub interval: Duration,
+    /// When to stop.
+    pub until: Until,
+    /// What leaks are grouped by.
+    pub by: By,
+    /// Exit status 1 when the last report has leaks.
+    pub exit_code: bool,
+    /// Which leaks; its `netns` is empty until [`Self::netns`] is resolved.
+    pub filter: Filter,
+    /// Network namespaces as the user named them; empty: all.
+    pub netns: Vec<NetnsSpec>,
+    /// How to print.
+    pub output: OutputPlan,
+    /// Size of the ring buffer in bytes: a power of two, at least 4096.
+    pub ring_bytes: u32,
+    /// How often `-v` was given.
+    pub verbosity: u8,
+}
+
+/// `tcptrace check`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckPlan {
+    /// How to print.
+    pub output: OutputPlan,
+    /// How often `-v` was given.
+    pub verbosity: u8,
+}
+
+/// When a command that follows the kernel stops. Ctrl-C stops it in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// After the first report.
+    Once,
+    /// After this time, with a final report.
+    Elapsed(Duration),
+    /// Not by itself.
+    Interrupted,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputPlan {
+    /// Format.
+    pub format: Format,
+    /// Colour of the table.
+    pub color: Color,
+    /// No limit of 100 columns, one row for each socket.
+    pub wide: bool,
+}
+
+/// Format of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// JSON Lines.
+    Json,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Yes, `NO_COLOR` or not.
+    Always,
+    /// No.
+    Never,
+}
+
+impl Color {
+    /// Whether to colour: `no_color` says that the environment has a `NO_COLOR` that is not
+    /// empty, `terminal` that standard output is one.
+    #[must_use]
+    pub fn decide(self, no_color: bool, terminal: bool) -> bool {
+        match self {
+            Self::Auto => terminal && !no_color,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_for_terminals_unless_the_user_says_otherwise() {
+        assert!(Color::Auto.decide(false, true));
+        assert!(!Color::Auto.decide(false, false));
+        assert!(!Color::Auto.decide(true, true));
+        assert!(Color::Always.decide(true, false));
+        assert!(!Color::Never.decide(false, true));
+    }
+}

@@ -1,0 +1,65 @@
+//! The kernel side's counters.
+
+use std::fs;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use anyhow::{Context as _, Result};
+use aya::Ebpf;
+use aya::maps::PerCpuArray;
+use tcptrace_common::counter::Counter;
+
+/// Token of the loss that the kernel itself counts: a program was not run because it was already
+/// running on that CPU.
+pub const RECURSION: &str = "recursion";
+
+/// Counters at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    values: Vec<(Counter, u64)>,
+    recursion: u64,
+}
+
+impl Counters {
+    /// One counter.
+    #[must_use]
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.values.iter().find(|(own, _)| *own == counter).map_or(0, |(_, value)| *value)
+    }
+
+    /// Everything that was lost: frozen token and count, zeros included.
+    #[must_use]
+    pub fn lost(&self) -> Vec<(&'static str, u64)> {
+        let own = self.values.iter().filter(|(counter, _)| counter.is_loss());
+        own.map(|(counter, value)| (counter.token(), *value))
+            .chain([(RECURSION, self.recursion)])
+            .collect()
+    }
+}
+
+/// Reads the counters of all CPUs.
+///
+/// # Errors
+///
+/// When the map cannot be read.
+pub fn read(ebpf: &mut Ebpf) -> Result<Counters> {
+    let map = ebpf.map("COUNTERS").context("no map COUNTERS")?;
+    let map: PerCpuArray<_, u64> = map.try_into()?;
+    let mut values = Vec::new();
+    for counter in Counter::ALL {
+        let slots = map.get(&(*counter as u32), 0).context("cannot read counters")?;
+        values.push((*counter, slots.iter().sum()));
+    }
+    Ok(Counters { values, recursion: recursion_misses(ebpf) })
+}
+
+/// How often the kernel skipped one of the programs, from `/proc/self/fdinfo` (since 5.12); a
+/// program that has no such line has missed nothing that the kernel would tell.
+fn recursion_misses(ebpf: &Ebpf) -> u64 {
+    let misses = |program: &aya::programs::Program| -> Option<u64> {
+        let fd = program.fd().ok()?.as_fd().as_raw_fd();
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+        let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+        line.trim().parse().ok()
+    };
+    ebpf.programs().filter_map(|(_, program)| misses(program)).sum()
+}

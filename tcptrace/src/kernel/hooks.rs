@@ -1,0 +1,202 @@
+//! The hooks: where each attaches, what it is for, what the user loses without it.
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use aya::programs::{BtfTracePoint, Iter, ProgramError, TracePoint};
+use aya::{Btf as KernelBtf, Ebpf};
+
+use super::btf::Btf;
+
+/// How a program meets the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A raw tracepoint with types.
+    Typed,
+    /// A system-call tracepoint, by name in tracefs.
+    SystemCall,
+    /// An iterator.
+    Iterator,
+}
+
+/// A place in the kernel that the tool uses.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Short name, frozen.
+    pub name: &'static str,
+    /// Tracepoint or iterator.
+    pub point: &'static str,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// What is lost without it; `None`: nothing works without it.
+    pub cost: Option<&'static str>,
+    /// Token of the degradation when it is missing.
+    pub degradation: &'static str,
+    kind: Kind,
+}
+
+/// Whether a hook is in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It is.
+    Attached,
+    /// It is, in another form than on the newest kernels.
+    Fallback(&'static str),
+    /// It is not, for this reason.
+    Missing(String),
+}
+
+/// All hooks in the order of attaching: first what ends memories, last what begins them, so that
+/// no memory outlives its socket.
+pub static HOOKS: [Hook; 8] = [
+    Hook {
+        name: "descriptors",
+        point: "iter/task_file",
+        purpose: "finds who holds a socket, and dead sockets",
+        cost: None,
+        degradation: "no-descriptors",
+        kind: Kind::Iterator,
+    },
+    Hook {
+        name: "sockets",
+        point: "iter/tcp",
+        purpose: "finds every socket, held or not, in each network namespace",
+        cost: None,
+        degradation: "no-sockets",
+        kind: Kind::Iterator,
+    },
+    Hook {
+        name: "destroy",
+        point: "tp_btf/tcp_destroy_sock",
+        purpose: "forgets a socket when it ends",
+        cost: None,
+        degradation: "no-destroy",
+        kind: Kind::Typed,
+    },
+    Hook {
+        name: "eof",
+        point: "tp_btf/sock_recv_length",
+        purpose: "sees the read that returns end-of-file",
+        cost: Some(
+            "who read end-of-file stays unknown: eof-read-not-closed is reported as \
+             fin-consumed-not-closed (the hook came with Linux 6.3)",
+        ),
+        degradation: "no-eof-witness",
+        kind: Kind::Typed,
+    },
+    Hook {
+        name: "accept",
+        point: "syscalls/sys_exit_accept",
+        purpose: "names who accepted a connection",
+        cost: Some("openers of connections taken with accept() stay unknown"),
+        degradation: "no-accept",
+        kind: Kind::SystemCall,
+    },
+    Hook {
+        name: "accept4",
+        point: "syscalls/sys_exit_accept4",
+        purpose: "names who accepted a connection",
+        cost: Some("openers of connections taken with accept4() stay unknown"),
+        degradation: "no-accept4",
+        kind: Kind::SystemCall,
+    },
+    Hook {
+        name: "uring",
+        point: "tp_btf/io_uring_complete",
+        purpose: "names who accepted a connection through io_uring",
+        cost: Some("openers of connections taken through io_uring stay unknown"),
+        degradation: "no-uring-accept",
+        kind: Kind::Typed,
+    },
+    Hook {
+        name: "transitions",
+        point: "tp_btf/inet_sock_set_state",
+        purpose: "sees every state transition: openers of connect(), exact ages",
+        cost: None,
+        degradation: "no-transitions",
+        kind: Kind::Typed,
+    },
+];
+
+impl Hook {
+    /// Whether nothing works without it.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        self.cost.is_none()
+    }
+
+    fn tracepoint(&self) -> &'static str {
+        self.point.rsplit('/').next().unwrap_or(self.point)
+    }
+
+    /// Loads and attaches the hook's program. System-call hooks need tracefs in this thread's
+    /// view of the file system.
+    ///
+    /// # Errors
+    ///
+    /// Why the kernel refuses.
+    pub fn attach(&self, ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf) -> Result<Status> {
+        let (name, status) = self.program(btf)?;
+        let program = ebpf.program_mut(name).with_context(|| format!("no program {name}"))?;
+        match self.kind {
+            Kind::Typed => {
+                let program: &mut BtfTracePoint = program.try_into()?;
+                program.load(self.tracepoint(), types).map_err(refused)?;
+                program.attach()?;
+            }
+            Kind::SystemCall => {
+                let program: &mut TracePoint = program.try_into()?;
+                program.load().map_err(refused)?;
+                program.attach("syscalls", self.tracepoint())?;
+            }
+            Kind::Iterator => {
+                let program: &mut Iter = program.try_into()?;
+                program.load(self.tracepoint(), types).map_err(refused)?;
+            }
+        }
+        Ok(status)
+    }
+
+    /// The program for this kernel: `io_uring_complete` passes other arguments since 6.14.
+    fn program(&self, btf: &Btf) -> Result<(&'static str, Status)> {
+        if self.kind == Kind::Typed && !btf.has_tracepoint(self.tracepoint()) {
+            bail!("this kernel has no tracepoint {}", self.tracepoint());
+        }
+        let name = match self.name {
+            "descriptors" => super::snapshot::FILES,
+            "sockets" => super::snapshot::SOCKETS,
+            "destroy" => "tcptrace_destroy",
+            "eof" => "tcptrace_eof",
+            "accept" => "tcptrace_accept",
+            "accept4" => "tcptrace_accept4",
+            "uring" => match btf.tracepoint_arguments(self.tracepoint()) {
+                Some(3) => "tcptrace_uring_cqe",
+                Some(7) => {
+                    return Ok((
+                        "tcptrace_uring_res",
+                        Status::Fallback("arguments as before 6.14"),
+                    ));
+                }
+                count => bail!("io_uring_complete with {count:?} arguments is not known"),
+            },
+            _ => "tcptrace_set_state",
+        };
+        Ok((name, Status::Attached))
+    }
+}
+
+/// The verifier's log is a book; it goes to `-v`, its verdict into the one line of the error.
+fn refused(error: ProgramError) -> anyhow::Error {
+    let ProgramError::LoadError { io_error, verifier_log } = error else {
+        return error.into();
+    };
+    let log = verifier_log.to_string();
+    log::debug!("the verifier says:\n{log}");
+    let verdict = log.lines().rev().map(str::trim).find(|line| is_verdict(line));
+    anyhow!("the kernel refuses the program: {io_error}: {}", verdict.unwrap_or("no reason given"))
+}
+
+/// Whether a line of the verifier's log is neither empty nor its closing statistics.
+fn is_verdict(line: &str) -> bool {
+    const STATISTICS: [&str; 4] =
+        ["processed ", "verification time", "stack depth", "mark_precise"];
+    !line.is_empty() && !STATISTICS.iter().any(|start| line.starts_with(start))
+}

@@ -1,0 +1,86 @@
+//! What kind of host this is, before anything is loaded.
+
+use std::ffi::CStr;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
+/// `CAP_SYS_ADMIN`, `CAP_PERFMON`, `CAP_BPF` (`include/uapi/linux/capability.h`).
+const SYS_ADMIN: u32 = 21;
+const PERFMON: u32 = 38;
+const BPF: u32 = 39;
+
+/// Inode number of the initial pid namespace (`PROC_PID_INIT_INO`, `include/linux/proc_ns.h`).
+const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// Facts about the host that decide what can be done.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Kernel release, as `uname -r` prints it.
+    pub release: String,
+    /// Effective capabilities of this process.
+    pub capabilities: u64,
+    /// Lockdown mode: `none`, `integrity`, `confidentiality`; `None` where it cannot be read.
+    pub lockdown: Option<String>,
+    /// Whether this process is in the initial pid namespace, and so can see every process.
+    pub in_initial_pid_namespace: bool,
+}
+
+impl Host {
+    /// Looks at this host. What cannot be read counts as not there.
+    #[must_use]
+    pub fn look() -> Self {
+        Self {
+            release: release(),
+            capabilities: capabilities().unwrap_or(0),
+            lockdown: lockdown(),
+            in_initial_pid_namespace: fs::metadata("/proc/self/ns/pid")
+                .is_ok_and(|namespace| namespace.ino() == INITIAL_PID_NAMESPACE),
+        }
+    }
+
+    /// Whether programs may be loaded.
+    #[must_use]
+    pub fn may_load(&self) -> bool {
+        self.has(SYS_ADMIN) || (self.has(BPF) && self.has(PERFMON))
+    }
+
+    /// Whether other network namespaces may be entered (setns(2)).
+    #[must_use]
+    pub fn may_enter_namespaces(&self) -> bool {
+        self.has(SYS_ADMIN)
+    }
+
+    fn has(&self, capability: u32) -> bool {
+        self.capabilities >> capability & 1 == 1
+    }
+
+    /// Major and minor version of the kernel.
+    #[must_use]
+    pub fn version(&self) -> Option<(u32, u32)> {
+        let mut numbers = self.release.split(|c: char| !c.is_ascii_digit());
+        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    }
+}
+
+fn release() -> String {
+    // SAFETY: `utsname` is plain bytes, and uname fills it or fails.
+    let mut names: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid pointer to a struct of the right type.
+    if unsafe { libc::uname(&raw mut names) } != 0 {
+        return String::new();
+    }
+    // SAFETY: uname ends each name with a NUL inside its array.
+    unsafe { CStr::from_ptr(names.release.as_ptr()) }.to_string_lossy().into_owned()
+}
+
+fn capabilities() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
+fn lockdown() -> Option<String> {
+    let modes = fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
+    let (_, rest) = modes.split_once('[')?;
+    Some(rest.split_once(']')?.0.to_owned())
+}

@@ -1,0 +1,188 @@
+//! Loading the kernel side and attaching its hooks.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use aya::{Btf as KernelBtf, Ebpf, EbpfLoader, Endianness, include_bytes_aligned};
+use tcptrace_common::setting::{COUNT, Setting};
+
+use super::btf::Btf;
+use super::hooks::{HOOKS, Hook, Status};
+use super::host::Host;
+use super::tracefs::with_tracefs;
+use super::{counters, offsets, snapshot};
+
+/// Where the kernel describes its types.
+const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+
+/// The oldest kernel on which everything that a report needs is there.
+const OLDEST: (u32, u32) = (6, 1);
+
+static PROGRAMS: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrace-bpf"));
+
+/// What the kernel side is to do.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// States whose end is worth a record: bit `1 << number`.
+    pub record_states: u64,
+    /// Dwells shorter than this many ns are not worth a record.
+    pub record_min_dwell_ns: u64,
+    /// Size of the ring buffer, bytes: a power of two, a multiple of the page size.
+    pub ring_bytes: u32,
+    /// Whether the kernel side's own log is wanted.
+    pub log: bool,
+}
+
+/// The kernel side, loaded and attached. Dropping it detaches everything; so does the kernel
+/// when the process ends in any way, because nothing is pinned.
+pub struct Kernel {
+    ebpf: Ebpf,
+    /// Each hook and whether it is in place.
+    pub hooks: Vec<(&'static Hook, Status)>,
+    /// Kernel struct fields that are absent here, `struct.member`; none of them required.
+    pub absent_fields: Vec<String>,
+}
+
+impl Kernel {
+    /// Loads and attaches.
+    ///
+    /// # Errors
+    ///
+    /// One sentence that says what this host lacks and what to do.
+    pub fn start(host: &Host, wish: &Wish) -> Result<Self> {
+        if !host.may_load() {
+            bail!("not permitted to load eBPF programs: run as root (sudo tcptrace …)");
+        }
+        let (btf, types) = read_btf(Path::new(VMLINUX))?;
+        let offsets = offsets::resolve(&btf);
+        let absent_fields = check_fields(&offsets)?;
+        let settings = settings(host, wish);
+        let mut ebpf = EbpfLoader::new()
+            .btf(Some(&types))
+            .override_global("OFFSETS", &offsets[..], true)
+            .override_global("SETTINGS", &settings[..], true)
+            .override_global(aya_log::LEVEL, &log_level(wish), false)
+            .map_max_entries("EVENTS", wish.ring_bytes)
+            .load(PROGRAMS)
+            .map_err(|error| explain(host, anyhow!(error).context("cannot create eBPF maps")))?;
+        let hooks = attach(&mut ebpf, &btf, &types).map_err(|error| explain(host, error))?;
+        Ok(Self { ebpf, hooks, absent_fields })
+    }
+
+    /// The loaded object, for what reads its maps and programs.
+    pub fn ebpf(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
+    /// The kernel side's counters; see [`counters::read`].
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be read.
+    pub fn counters(&mut self) -> Result<counters::Counters> {
+        counters::read(&mut self.ebpf)
+    }
+
+    /// Rows of all descriptors; see [`snapshot::files`].
+    ///
+    /// # Errors
+    ///
+    /// When the iterator cannot be run.
+    pub fn files(&mut self) -> Result<bytes::Bytes> {
+        snapshot::files(&mut self.ebpf)
+    }
+
+    /// Rows of the sockets of network namespaces; see [`snapshot::sockets`].
+    ///
+    /// # Errors
+    ///
+    /// When the iterator cannot be run at all.
+    pub fn sockets(
+        &mut self,
+        namespaces: &[super::netns::Namespace],
+    ) -> Result<Vec<snapshot::NamespaceRows>> {
+        snapshot::sockets(&mut self.ebpf, namespaces)
+    }
+}
+
+fn read_btf(path: &Path) -> Result<(Btf, KernelBtf)> {
+    let blob = fs::read(path).with_context(|| {
+        format!(
+            "this kernel does not describe its types ({} cannot be read): tcptrace needs a kernel \
+             with CONFIG_DEBUG_INFO_BTF=y",
+            path.display()
+        )
+    })?;
+    let btf = Btf::parse(&blob).with_context(|| path.display().to_string())?;
+    let types = KernelBtf::parse(&blob, Endianness::default())
+        .with_context(|| path.display().to_string())?;
+    Ok((btf, types))
+}
+
+/// The optional fields that are absent.
+fn check_fields(offsets: &[u32; tcptrace_common::field::COUNT]) -> Result<Vec<String>> {
+    let mut absent = Vec::new();
+    for (field, name) in offsets::absent(offsets) {
+        if field.required() {
+            bail!("this kernel has no {name}, which tcptrace reads: it is not supported");
+        }
+        absent.push(name);
+    }
+    Ok(absent)
+}
+
+fn settings(host: &Host, wish: &Wish) -> [u64; COUNT] {
+    let mut settings = [0; COUNT];
+    settings[Setting::RecordStates as usize] = wish.record_states;
+    settings[Setting::RecordMinDwellNs as usize] = wish.record_min_dwell_ns;
+    settings[Setting::TranslatePids as usize] = u64::from(!host.in_initial_pid_namespace);
+    settings
+}
+
+/// aya-log's numbers: 0 is off, 5 is trace.
+fn log_level(wish: &Wish) -> u8 {
+    if wish.log { 5 } else { 0 }
+}
+
+fn attach(ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf) -> Result<Vec<(&'static Hook, Status)>> {
+    let all = || -> Result<Vec<(&'static Hook, Status)>> {
+        let mut hooks = Vec::new();
+        for hook in &HOOKS {
+            let status = match hook.attach(ebpf, btf, types) {
+                Ok(status) => status,
+                Err(error) if hook.is_required() => {
+                    return Err(error.context(format!("cannot attach to {}", hook.point)));
+                }
+                Err(error) => Status::Missing(first_line(&error)),
+            };
+            hooks.push((hook, status));
+        }
+        Ok(hooks)
+    };
+    with_tracefs(all)
+}
+
+/// The reason in one line; verifier logs are long.
+fn first_line(error: &anyhow::Error) -> String {
+    format!("{error:#}").lines().next().unwrap_or_default().to_owned()
+}
+
+/// Puts what is known of the host before what the kernel said.
+fn explain(host: &Host, error: anyhow::Error) -> anyhow::Error {
+    let reason = if host.lockdown.as_deref() == Some("confidentiality") {
+        "the kernel is locked down (lockdown=confidentiality), so eBPF programs may not read its \
+         memory: boot with lockdown=integrity or none"
+            .to_owned()
+    } else if host.version().is_some_and(|version| version < OLDEST) {
+        format!(
+            "kernel {} is too old: tcptrace needs Linux {}.{} or newer (socket cookies in tracing \
+             programs, per-socket memory)",
+            host.release, OLDEST.0, OLDEST.1
+        )
+    } else {
+        return error;
+    };
+    let said = first_line(&error);
+    anyhow!("{reason} [{said}]")
+}

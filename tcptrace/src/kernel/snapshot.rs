@@ -1,0 +1,87 @@
+//! Running the iterators.
+
+use std::io::Read as _;
+use std::thread;
+
+use anyhow::{Context as _, Result, anyhow};
+use aya::Ebpf;
+use aya::programs::Iter;
+use aya::programs::iter::IterLink;
+use bytes::Bytes;
+
+use super::netns::Namespace;
+
+/// Program that shows descriptors.
+pub(super) const FILES: &str = "tcptrace_iter_file";
+/// Program that shows sockets.
+pub(super) const SOCKETS: &str = "tcptrace_iter_tcp";
+
+/// The kernel fills at most eight pages at a time (`bpf_seq_read`).
+const BUFFER: usize = 32 << 10;
+
+/// Rows of one network namespace, or why they could not be had.
+pub struct NamespaceRows {
+    /// Inode number.
+    pub inode: u32,
+    /// Rows as the kernel side wrote them.
+    pub rows: Result<Bytes>,
+}
+
+/// The descriptors of all tasks, as rows.
+///
+/// # Errors
+///
+/// When the iterator cannot be run.
+pub fn files(ebpf: &mut Ebpf) -> Result<Bytes> {
+    read(link(ebpf, FILES)?)
+}
+
+/// The sockets of each namespace, as rows. An iterator shows the namespace in which it is opened;
+/// a thread of its own goes from one to the next, so that no other thread ever leaves its own.
+///
+/// # Errors
+///
+/// When the iterator cannot be linked or the thread dies.
+pub fn sockets(ebpf: &mut Ebpf, namespaces: &[Namespace]) -> Result<Vec<NamespaceRows>> {
+    let mut links = Vec::new();
+    for _ in namespaces {
+        links.push(link(ebpf, SOCKETS)?);
+    }
+    let walk = || {
+        let visit = |(namespace, link): (&Namespace, IterLink)| NamespaceRows {
+            inode: namespace.inode,
+            rows: namespace
+                .enter()
+                .with_context(|| format!("cannot enter network namespace {}", namespace.inode))
+                .and_then(|()| read(link)),
+        };
+        namespaces.iter().zip(links).map(visit).collect()
+    };
+    thread::scope(|scope| scope.spawn(walk).join())
+        .map_err(|_| anyhow!("the thread that reads socket tables panicked"))
+}
+
+fn link(ebpf: &mut Ebpf, name: &str) -> Result<IterLink> {
+    let program = ebpf.program_mut(name).with_context(|| format!("no program {name}"))?;
+    let program: &mut Iter = program.try_into()?;
+    let link = program.attach().with_context(|| format!("cannot link {name}"))?;
+    Ok(program.take_link(link)?)
+}
+
+/// Reads an iterator to its end. A read may end early without being the last; only an empty one
+/// is (`Documentation/bpf/bpf_iterators.rst`).
+fn read(link: IterLink) -> Result<Bytes> {
+    let mut file = link.into_file().context("cannot open iterator")?;
+    let mut rows = Vec::new();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(Bytes::from(rows)),
+            Ok(length) => rows.extend_from_slice(&buffer[..length]),
+            // The kernel has looked at a million objects without output and lets us go on.
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).context("cannot read iterator"),
+        }
+    }
+}

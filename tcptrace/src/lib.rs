@@ -1,0 +1,8 @@
+//! tcptrace: names every leaked TCP socket on a host, the process that holds it, and why.
+
+pub mod cli;
+pub mod commands;
+pub mod kernel;
+pub mod lifecycle;
+pub mod output;
+pub mod process;

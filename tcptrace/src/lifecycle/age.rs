@@ -1,0 +1,46 @@
+//! How long a socket has been as it is: exactly, or within bounds.
+
+/// An age in ns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// Its beginning was traced.
+    Exact(u64),
+    /// Its beginning was not traced; it is at least `min` and at most `max` old.
+    Between {
+        /// Lower bound, ns.
+        min: u64,
+        /// Upper bound, ns, where there is one.
+        max: Option<u64>,
+    },
+    /// Its beginning was not traced and nothing bounds it from below.
+    AtMost(u64),
+    /// Nothing is known.
+    Unknown,
+}
+
+impl Age {
+    /// What the age certainly is, ns; `None` where nothing is known.
+    #[must_use]
+    pub fn at_least(self) -> Option<u64> {
+        match self {
+            Self::Exact(age) | Self::Between { min: age, .. } => Some(age),
+            Self::AtMost(_) | Self::Unknown => None,
+        }
+    }
+
+    /// Whether the beginning was traced.
+    #[must_use]
+    pub fn is_exact(self) -> bool {
+        matches!(self, Self::Exact(_))
+    }
+
+    /// Upper bound, ns, of an age that is not exact.
+    #[must_use]
+    pub fn at_most(self) -> Option<u64> {
+        match self {
+            Self::Between { max, .. } => max,
+            Self::AtMost(max) => Some(max),
+            Self::Exact(_) | Self::Unknown => None,
+        }
+    }
+}

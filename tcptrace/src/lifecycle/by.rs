@@ -1,0 +1,19 @@
+//! What leaks are grouped by.
+
+/// What leaks are grouped by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// Where the socket was opened; without a stack, cause, process and role.
+    #[default]
+    Stack,
+    /// The process to blame.
+    Process,
+    /// Remote address.
+    Remote,
+    /// Local port.
+    LocalPort,
+    /// cgroup of the process to blame.
+    Cgroup,
+    /// Not at all: one row for each socket.
+    None,
+}

@@ -1,0 +1,23 @@
+//! The pure core: what the kernel said, turned into what is so and why.
+//!
+//! Nothing here reads a clock, a file, the environment or the kernel. Time comes inside the data,
+//! stamped by the kernel; so every conclusion can be tested with made-up rows.
+
+pub mod ability;
+pub mod age;
+pub mod by;
+pub mod cause;
+pub mod event;
+pub mod filter;
+pub mod group;
+pub mod growth;
+pub mod history;
+pub mod jiffies;
+pub mod leak;
+pub mod listener;
+pub mod pattern;
+pub mod report;
+pub mod rows;
+pub mod socket;
+pub mod text;
+pub mod verdict;

@@ -1,0 +1,195 @@
+//! Rows of the iterators, decoded: one snapshot of the kernel.
+
+use std::collections::{HashMap, HashSet};
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::{Buf as _, Bytes};
+use tcptrace_common::Wire;
+use tcptrace_common::memory::{SocketMemory, Task};
+use tcptrace_common::row::{HolderRow, QueueRow, RowHeader, SocketRow, kind, row_flag};
+use tcptrace_common::tcp::state;
+
+/// A socket as the kernel has it, with what was remembered of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketNow {
+    /// The kernel's words.
+    pub row: SocketRow,
+    /// `None`: it was never seen by a hook.
+    pub memory: Option<SocketMemory>,
+}
+
+impl SocketNow {
+    /// Whether a flag of [`row_flag`] is set.
+    #[must_use]
+    pub fn has(&self, flag: u8) -> bool {
+        self.row.flags & flag != 0
+    }
+
+    /// What is remembered, where the socket is still in the state that was remembered last: then
+    /// no transition was missed since.
+    #[must_use]
+    pub fn current_memory(&self) -> Option<&SocketMemory> {
+        self.memory.as_ref().filter(|memory| memory.state == self.row.state)
+    }
+}
+
+/// A descriptor of a process for a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Whose.
+    pub task: Task,
+    /// Its number.
+    pub fd: u32,
+    /// The socket when the descriptor was looked at.
+    pub socket: SocketNow,
+}
+
+/// One snapshot: descriptors first, then the socket tables.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// Descriptors for sockets that leak and for listeners.
+    pub held: Vec<Held>,
+    /// Sockets in CLOSE_WAIT and listeners.
+    pub sockets: Vec<SocketNow>,
+    /// Listener and child, by address, where the child is in CLOSE_WAIT.
+    pub queued: Vec<QueueRow>,
+    /// Network namespaces whose socket table was read.
+    pub namespaces: HashSet<u32>,
+}
+
+impl Rows {
+    /// Adds an iterator's output.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are no sequence of rows; the rows before the damage are kept.
+    pub fn decode(&mut self, mut bytes: Bytes) -> Result<()> {
+        while bytes.has_remaining() {
+            let header: RowHeader = take(&mut bytes)?;
+            let length = header.length as usize;
+            ensure!(length <= bytes.remaining(), "a row is cut short");
+            let mut body = bytes.split_to(length);
+            match header.kind {
+                kind::SOCKET => self.sockets.push(socket(&mut body)?),
+                kind::HOLDER => {
+                    let HolderRow { task, fd, .. } = take(&mut body)?;
+                    self.held.push(Held { task, fd, socket: socket(&mut body)? });
+                }
+                kind::QUEUED => self.queued.push(take(&mut body)?),
+                // A kind that a newer kernel side adds: its length is known, so it is skipped.
+                _ => body.clear(),
+            }
+            ensure!(!body.has_remaining(), "a row of kind {} is too long", header.kind);
+        }
+        Ok(())
+    }
+
+    /// Descriptors by the cookie of their socket.
+    #[must_use]
+    pub fn holders(&self) -> HashMap<u64, Vec<&Held>> {
+        let mut holders: HashMap<u64, Vec<&Held>> = HashMap::new();
+        for held in &self.held {
+            holders.entry(held.socket.row.cookie).or_default().push(held);
+        }
+        holders
+    }
+
+    /// Sockets that a process holds in namespaces that were not read: pid, descriptor, namespace;
+    /// one for each namespace.
+    #[must_use]
+    pub fn unread_namespaces(&self) -> Vec<(u32, u32, u32)> {
+        let mut seen = self.namespaces.clone();
+        let unread = self.held.iter().filter(|held| seen.insert(held.socket.row.netns));
+        unread.map(|held| (held.task.pid, held.fd, held.socket.row.netns)).collect()
+    }
+
+    /// How many sockets in CLOSE_WAIT belong to MPTCP, which is not covered: connections by their
+    /// descriptors, and subflows.
+    #[must_use]
+    pub fn mptcp(&self) -> usize {
+        let connections: HashSet<u64> = self
+            .held
+            .iter()
+            .map(|held| held.socket.row)
+            .filter(|row| row.protocol == tcptrace_common::tcp::IPPROTO_MPTCP)
+            .filter(|row| row.state == state::CLOSE_WAIT)
+            .map(|row| row.sk)
+            .collect();
+        let subflows = self.sockets.iter().filter(|socket| {
+            socket.has(row_flag::SUBFLOW) && socket.row.state == state::CLOSE_WAIT
+        });
+        connections.len() + subflows.count()
+    }
+}
+
+fn take<T: Wire>(bytes: &mut Bytes) -> Result<T> {
+    let value = T::from_bytes(bytes).context("a row is cut short")?;
+    bytes.advance(T::SIZE);
+    Ok(value)
+}
+
+fn socket(body: &mut Bytes) -> Result<SocketNow> {
+    let row: SocketRow = take(body)?;
+    let remembered = row.flags & row_flag::REMEMBERED != 0;
+    Ok(SocketNow { row, memory: remembered.then(|| take(body)).transpose()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encode(kind: u32, parts: &[&[u8]]) -> Vec<u8> {
+        let length = parts.iter().map(|part| part.len()).sum::<usize>() as u32;
+        let mut bytes = RowHeader { kind, length }.as_bytes().to_vec();
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        bytes
+    }
+
+    fn sample() -> Vec<u8> {
+        let plain = SocketRow { cookie: 7, state: state::CLOSE_WAIT, ..SocketRow::default() };
+        let remembered = SocketRow { flags: row_flag::REMEMBERED, ..plain };
+        let memory = SocketMemory { cookie: 7, ..SocketMemory::default() };
+        let holder = HolderRow { fd: 5, ..HolderRow::default() };
+        let queue = QueueRow { listener: 1, child: 2 };
+        [
+            encode(kind::SOCKET, &[plain.as_bytes()]),
+            encode(kind::HOLDER, &[holder.as_bytes(), remembered.as_bytes(), memory.as_bytes()]),
+            encode(kind::QUEUED, &[queue.as_bytes()]),
+            encode(99, &[b"a kind of the future"]),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn decodes_every_kind_and_skips_unknown_ones() {
+        let mut rows = Rows::default();
+        rows.decode(Bytes::from(sample())).unwrap();
+        assert_eq!(rows.sockets.len(), 1);
+        assert_eq!(rows.held[0].fd, 5);
+        assert_eq!(rows.held[0].socket.memory.unwrap().cookie, 7);
+        assert_eq!(rows.queued[0].child, 2);
+        assert_eq!(rows.holders()[&7].len(), 1);
+    }
+
+    #[test]
+    fn any_cut_is_an_error_or_a_whole_number_of_rows() {
+        let whole = sample();
+        for length in 0..whole.len() {
+            let mut rows = Rows::default();
+            let count = |rows: &Rows| rows.sockets.len() + rows.held.len() + rows.queued.len();
+            let cut = rows.decode(Bytes::copy_from_slice(&whole[..length]));
+            assert!(count(&rows) <= 3);
+            assert_eq!(cut.is_err(), ![0, 144, 488, 512].contains(&length), "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_lies_about_its_length_is_an_error() {
+        let row = SocketRow::default();
+        for length in [0, 1, 100, 137, u32::MAX] {
+            let mut bytes = RowHeader { kind: kind::SOCKET, length }.as_bytes().to_vec();
+            bytes.extend_from_slice(row.as_bytes());
+            assert!(Rows::default().decode(Bytes::from(bytes)).is_err(), "{length}");
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! The judgement on one socket: how long it has leaked and why.
+
+use tcptrace_common::memory::{SocketMemory, Task, memory_flag};
+use tcptrace_common::row::row_flag;
+use tcptrace_common::tcp::{socket_state, state};
+
+use super::age::Age;
+use super::cause::Cause;
+use super::history::Seen;
+use super::jiffies::Jiffies;
+use super::rows::{Held, SocketNow};
+
+/// Everything that is known of one leaking socket.
+pub struct Case<'a> {
+    /// The socket as the kernel has it.
+    pub socket: &'a SocketNow,
+    /// Its descriptors.
+    pub holders: &'a [&'a Held],
+    /// What earlier snapshots showed.
+    pub seen: Option<Seen>,
+    /// The rate of jiffies, where it is known.
+    pub jiffies: Option<Jiffies>,
+    /// Sending is over when nothing was sent for this long, ns.
+    pub quiet_ns: u64,
+}
+
+impl Case<'_> {
+    /// How long the socket has been in CLOSE_WAIT.
+    #[must_use]
+    pub fn close_wait_age(&self) -> Age {
+        if let Some(age) = self.traced_age() {
+            return Age::Exact(age);
+        }
+        let seen = self.seen_for();
+        let (Some(since_ack), Some(since_data), Some(jiffies)) = (
+            self.since(self.socket.row.last_ack_received),
+            self.since(self.socket.row.last_data_received),
+            self.jiffies,
+        ) else {
+            return seen.map_or(Age::Unknown, |min| Age::Between { min, max: None });
+        };
+        // The FIN counts as an acknowledgement and not as data; each stamp is a tick coarse.
+        let min = since_ack.saturating_sub(jiffies.tick_ns()).max(seen.unwrap_or(0));
+        Age::Between { min, max: Some((since_data + jiffies.tick_ns()).max(min)) }
+    }
+
+    /// How long the connection has been over. Nothing bounds it from below but earlier snapshots;
+    /// it was alive when the last acknowledgement came.
+    #[must_use]
+    pub fn dead_age(&self) -> Age {
+        if let Some(age) = self.traced_age() {
+            return Age::Exact(age);
+        }
+        let tick = self.jiffies.map_or(0, Jiffies::tick_ns);
+        let max = self.since(self.socket.row.last_ack_received).map(|age| age + tick);
+        match (self.seen_for().filter(|age| *age > 0), max) {
+            (Some(min), max) => Age::Between { min, max: max.map(|max| max.max(min)) },
+            (None, Some(max)) => Age::AtMost(max),
+            (None, None) => Age::Unknown,
+        }
+    }
+
+    fn traced_age(&self) -> Option<u64> {
+        let memory = self.socket.current_memory()?;
+        (memory.since_ns != 0).then(|| self.socket.row.now_ns.saturating_sub(memory.since_ns))
+    }
+
+    fn seen_for(&self) -> Option<u64> {
+        self.seen.map(|seen| self.socket.row.now_ns.saturating_sub(seen.since_ns))
+    }
+
+    /// Time since a stamp in jiffies, ns; `None` for a stamp that was never set.
+    fn since(&self, stamp: u32) -> Option<u64> {
+        let jiffies = self.jiffies.filter(|_| stamp != 0)?;
+        Some(jiffies.since(stamp, self.socket.row.jiffies))
+    }
+
+    /// All causes that apply to a socket in CLOSE_WAIT, in order of precedence.
+    #[must_use]
+    pub fn close_wait_causes(&self) -> Vec<Cause> {
+        let applies = |cause: &Cause| match cause {
+            Cause::NeverAccepted => !self.socket.has(row_flag::HAS_SOCKET),
+            Cause::HeldByKernel => self.is_held_by_kernel() && self.unheld_before(),
+            Cause::HeldByOther => self.is_held_by_other(),
+            Cause::HalfClose => self.still_sends(),
+            Cause::SendBlocked => self.unsent() > 0 && self.is_stuck() && !self.still_sends(),
+            Cause::DataNotRead => self.receive_queue() > 1,
+            Cause::EofNotRead => self.receive_queue() == 1,
+            Cause::EofReadNotClosed => self.receive_queue() == 0 && self.witness().is_some(),
+            Cause::FinConsumedNotClosed => self.receive_queue() == 0 && self.witness().is_none(),
+            Cause::DeadReset | Cause::DeadClosed => false,
+        };
+        Cause::ALL.iter().copied().filter(applies).collect()
+    }
+
+    /// All causes that apply to a socket whose connection is over, the verdict first.
+    #[must_use]
+    pub fn dead_causes(&self) -> Vec<Cause> {
+        let verdict = if self.was_reset() { Cause::DeadReset } else { Cause::DeadClosed };
+        let inherited = self.is_held_by_other().then_some(Cause::HeldByOther);
+        [verdict].into_iter().chain(inherited).collect()
+    }
+
+    /// Whether this is a dead connection, and not a socket that never had one: a failed or never
+    /// tried connect() leaves the same TCP state. A non-blocking connect() leaves the socket
+    /// "connecting" for life, so there other traces of an established connection decide.
+    #[must_use]
+    pub fn was_connected(&self) -> bool {
+        let row = &self.socket.row;
+        let remembered = |flag| self.socket.memory.is_some_and(|memory| memory.flags & flag != 0);
+        match row.socket_state {
+            socket_state::CONNECTED => true,
+            socket_state::CONNECTING => {
+                remembered(memory_flag::ESTABLISHED)
+                    || self.socket.has(row_flag::FIN_RECEIVED)
+                    || (self.socket.memory.is_none() && row.last_data_received != 0)
+            }
+            _ => false,
+        }
+    }
+
+    /// The pending error is lost to the first read; what was remembered at the transition is not.
+    /// Without either, a connection that ended without a FIN from the peer was reset.
+    fn was_reset(&self) -> bool {
+        let remembered = self.socket.current_memory();
+        let fin_received = self.socket.has(row_flag::FIN_RECEIVED);
+        self.socket.row.error != 0
+            || remembered.map_or(!fin_received, |memory| memory.end_error != 0 || !fin_received)
+    }
+
+    /// Bytes that the application has not read, the FIN counted as one, as `ss` does.
+    #[must_use]
+    pub fn receive_queue(&self) -> u32 {
+        self.socket.row.rcv_nxt.wrapping_sub(self.socket.row.copied_seq)
+    }
+
+    /// Bytes that the peer has not acknowledged.
+    #[must_use]
+    pub fn unsent(&self) -> u32 {
+        self.socket.row.write_seq.wrapping_sub(self.socket.row.snd_una)
+    }
+
+    /// The read that returned end-of-file.
+    #[must_use]
+    pub fn witness(&self) -> Option<&SocketMemory> {
+        self.socket.memory.as_ref().filter(|memory| memory.eof_ns != 0)
+    }
+
+    /// Who opened the connection.
+    #[must_use]
+    pub fn opener(&self) -> Option<&Task> {
+        self.socket.memory.as_ref().map(|memory| &memory.opener).filter(|task| task.pid != 0)
+    }
+
+    /// Whether the kernel knows a socket that no process has a descriptor for.
+    #[must_use]
+    pub fn is_held_by_kernel(&self) -> bool {
+        self.socket.has(row_flag::HAS_SOCKET) && self.holders.is_empty()
+    }
+
+    /// Whether a snapshot before this one showed the socket accepted: so it was not merely
+    /// accepted after the descriptors were looked at.
+    fn unheld_before(&self) -> bool {
+        self.seen.is_some_and(|seen| seen.had_socket)
+    }
+
+    fn is_held_by_other(&self) -> bool {
+        let Some(opener) = self.opener() else { return false };
+        let is_opener =
+            |held: &&Held| held.task.pid == opener.pid && held.task.start_ns == opener.start_ns;
+        !self.holders.is_empty() && !self.holders.iter().any(is_opener)
+    }
+
+    /// Whether end-of-file was consumed and data still goes out and arrives.
+    fn still_sends(&self) -> bool {
+        let row = &self.socket.row;
+        self.receive_queue() == 0
+            && self.sent_since_fin()
+            && self.since(row.last_data_sent).is_some_and(|quiet| quiet < self.quiet_ns)
+            && (self.unsent() == 0 || self.seen.is_some_and(|seen| seen.snd_una != row.snd_una))
+    }
+
+    fn sent_since_fin(&self) -> bool {
+        let row = &self.socket.row;
+        match self.socket.current_memory().filter(|memory| memory.since_ns != 0) {
+            Some(memory) => row.write_seq != memory.write_seq_at_fin,
+            // The FIN came longer ago than the age's lower bound: what was sent later, came after.
+            None => {
+                let sent = self.since(row.last_data_sent);
+                sent.is_some_and(|sent| self.close_wait_age().at_least() > Some(sent))
+            }
+        }
+    }
+
+    /// Whether no earlier snapshot contradicts that nothing gets through.
+    fn is_stuck(&self) -> bool {
+        self.seen.is_none_or(|seen| seen.snd_una == self.socket.row.snd_una)
+    }
+
+    /// Whether a second snapshot would tell more: whether unsent data moves, whether a socket
+    /// without a descriptor was merely accepted in between, whether one that sent a moment ago
+    /// still sends.
+    #[must_use]
+    pub fn needs_second_look(&self) -> bool {
+        self.seen.is_none()
+            && self.socket.row.state == state::CLOSE_WAIT
+            && (self.is_held_by_kernel() || self.unsent() > 0 || self.may_still_send())
+    }
+
+    /// Whether data was sent lately, and whether that was after the FIN is not known.
+    fn may_still_send(&self) -> bool {
+        self.receive_queue() == 0
+            && self.traced_age().is_none()
+            && self.since(self.socket.row.last_data_sent).is_some_and(|age| age < self.quiet_ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tcptrace_common::row::SocketRow;
+
+    const SECOND: u64 = 1_000_000_000;
+    const NOW: u64 = 1000 * SECOND;
+    const JIFFIES: u64 = (1 << 32) + 100_000;
+
+    fn ago(ms: u64) -> u32 {
+        (JIFFIES - ms / 4) as u32
+    }
+
+    /// An accepted socket whose FIN alone waits, last heard of 10 s ago.
+    fn socket() -> SocketNow {
+        let row = SocketRow {
+            cookie: 1,
+            inode: 9,
+            state: state::CLOSE_WAIT,
+            socket_state: socket_state::CONNECTED,
+            flags: row_flag::HAS_SOCKET | row_flag::FIN_RECEIVED,
+            now_ns: NOW,
+            jiffies: JIFFIES,
+            rcv_nxt: 101,
+            copied_seq: 100,
+            last_ack_received: ago(10_000),
+            last_data_received: ago(20_000),
+            last_data_sent: ago(20_000),
+            ..SocketRow::default()
+        };
+        SocketNow { row, memory: None }
+    }
+
+    fn task(pid: u32, start_ns: u64) -> Task {
+        Task { pid, start_ns, ..Task::default() }
+    }
+
+    fn held(task: Task) -> Held {
+        Held { task, fd: 3, socket: socket() }
+    }
+
+    fn memory() -> SocketMemory {
+        SocketMemory {
+            state: state::CLOSE_WAIT,
+            since_ns: NOW - 7 * SECOND,
+            opener: task(5, 50),
+            ..SocketMemory::default()
+        }
+    }
+
+    fn case<'a>(socket: &'a SocketNow, holders: &'a [&'a Held], seen: Option<Seen>) -> Case<'a> {
+        Case { socket, holders, seen, jiffies: Some(Jiffies { rate: 250 }), quiet_ns: 5 * SECOND }
+    }
+
+    fn seen(since_ns: u64) -> Seen {
+        Seen { state: state::CLOSE_WAIT, since_ns, had_socket: true, snd_una: 0 }
+    }
+
+    #[test]
+    fn a_traced_age_is_exact_and_another_has_bounds() {
+        let mut socket = socket();
+        let untraced = case(&socket, &[], None).close_wait_age();
+        let min = 10 * SECOND - 4_000_000;
+        assert_eq!(untraced, Age::Between { min, max: Some(20 * SECOND + 4_000_000) });
+        socket.memory = Some(memory());
+        assert_eq!(case(&socket, &[], None).close_wait_age(), Age::Exact(7 * SECOND));
+    }
+
+    #[test]
+    fn a_missed_transition_never_gives_an_exact_age() {
+        let mut socket = socket();
+        socket.memory = Some(SocketMemory { state: state::ESTABLISHED, ..memory() });
+        assert!(!case(&socket, &[], None).close_wait_age().is_exact());
+        socket.memory = Some(SocketMemory { since_ns: 0, ..memory() });
+        assert!(!case(&socket, &[], None).close_wait_age().is_exact());
+    }
+
+    #[test]
+    fn an_earlier_snapshot_raises_the_lower_bound_that_keepalive_resets() {
+        let mut socket = socket();
+        socket.row.last_ack_received = ago(100);
+        let age = case(&socket, &[], Some(seen(NOW - 15 * SECOND))).close_wait_age();
+        assert_eq!(age.at_least(), Some(15 * SECOND));
+    }
+
+    #[test]
+    fn the_receive_queue_tells_what_was_read() {
+        let holder = held(task(5, 50));
+        let mut socket = socket();
+        let mut causes = |copied| {
+            socket.row.copied_seq = copied;
+            case(&socket, &[&holder], None).close_wait_causes()
+        };
+        assert_eq!(causes(100), [Cause::EofNotRead]);
+        assert_eq!(causes(90), [Cause::DataNotRead]);
+        assert_eq!(causes(101), [Cause::FinConsumedNotClosed]);
+    }
+
+    #[test]
+    fn a_witness_turns_consumed_into_read() {
+        let holder = held(task(5, 50));
+        let mut socket = socket();
+        socket.row.copied_seq = 101;
+        socket.memory = Some(SocketMemory { eof_ns: 1, ..memory() });
+        assert_eq!(case(&socket, &[&holder], None).close_wait_causes(), [Cause::EofReadNotClosed]);
+    }
+
+    #[test]
+    fn without_a_socket_it_was_never_accepted() {
+        let mut socket = socket();
+        socket.row.flags = 0;
+        let causes = case(&socket, &[], None).close_wait_causes();
+        assert_eq!(causes, [Cause::NeverAccepted, Cause::EofNotRead]);
+    }
+
+    #[test]
+    fn the_kernel_is_blamed_only_after_a_second_look() {
+        let socket = socket();
+        let first = case(&socket, &[], None);
+        assert!(first.needs_second_look());
+        assert_eq!(first.close_wait_causes(), [Cause::EofNotRead]);
+        let second = case(&socket, &[], Some(seen(NOW - 1)));
+        assert_eq!(second.close_wait_causes(), [Cause::HeldByKernel, Cause::EofNotRead]);
+    }
+
+    #[test]
+    fn a_reused_pid_is_another_process() {
+        let mut socket = socket();
+        socket.memory = Some(memory());
+        let (same, reused) = (held(task(5, 50)), held(task(5, 51)));
+        let causes = |holder: &Held| case(&socket, &[holder], None).close_wait_causes();
+        assert_eq!(causes(&same), [Cause::EofNotRead]);
+        assert_eq!(causes(&reused), [Cause::HeldByOther, Cause::EofNotRead]);
+    }
+
+    #[test]
+    fn sending_after_the_fin_is_a_half_close_until_it_goes_quiet() {
+        let holder = held(task(5, 50));
+        let mut socket = socket();
+        socket.row.copied_seq = 101;
+        socket.memory = Some(memory());
+        let mut causes = |sent: u32, quiet_ms| {
+            socket.row.write_seq = sent;
+            socket.row.snd_una = sent;
+            socket.row.last_data_sent = ago(quiet_ms);
+            case(&socket, &[&holder], None).close_wait_causes()
+        };
+        assert_eq!(causes(10, 100)[0], Cause::HalfClose);
+        assert_eq!(causes(10, 6000)[0], Cause::FinConsumedNotClosed);
+        assert_eq!(causes(0, 100)[0], Cause::FinConsumedNotClosed);
+    }
+
+    #[test]
+    fn sending_lately_raises_a_question_that_a_second_look_answers() {
+        let holder = held(task(5, 50));
+        let mut socket = socket();
+        socket.row.copied_seq = 101;
+        socket.row.last_ack_received = ago(50);
+        socket.row.last_data_sent = ago(50);
+        assert!(case(&socket, &[&holder], None).needs_second_look());
+        let second = case(&socket, &[&holder], Some(seen(NOW - SECOND / 5))).close_wait_causes();
+        assert_eq!(second, [Cause::HalfClose, Cause::FinConsumedNotClosed]);
+    }
+
+    #[test]
+    fn unsent_data_that_does_not_move_blocks() {
+        let holder = held(task(5, 50));
+        let mut socket = socket();
+        socket.row.write_seq = 500;
+        assert!(case(&socket, &[&holder], None).needs_second_look());
+        let stuck = case(&socket, &[&holder], Some(seen(NOW - 1))).close_wait_causes();
+        assert_eq!(stuck, [Cause::SendBlocked, Cause::EofNotRead]);
+        let moving = Seen { snd_una: u32::MAX, ..seen(NOW - 1) };
+        let moving = case(&socket, &[&holder], Some(moving)).close_wait_causes();
+        assert_eq!(moving, [Cause::EofNotRead]);
+    }
+
+    /// A socket in CLOSE with a descriptor.
+    fn dead(error: i32, fin: bool) -> SocketNow {
+        let mut socket = socket();
+        socket.row.state = state::CLOSE;
+        socket.row.error = error;
+        socket.row.flags = row_flag::HAS_SOCKET | if fin { row_flag::FIN_RECEIVED } else { 0 };
+        socket
+    }
+
+    #[test]
+    fn the_dead_are_reset_or_closed() {
+        let verdict = |error, fin, remembered: Option<i32>| {
+            let mut socket = dead(error, fin);
+            socket.memory = remembered.map(|end_error| SocketMemory {
+                state: state::CLOSE,
+                end_error,
+                ..memory()
+            });
+            case(&socket, &[], None).dead_causes()[0]
+        };
+        assert_eq!(verdict(104, false, None), Cause::DeadReset);
+        assert_eq!(verdict(0, false, None), Cause::DeadReset, "error consumed, no FIN");
+        assert_eq!(verdict(0, true, None), Cause::DeadClosed);
+        assert_eq!(verdict(0, true, Some(32)), Cause::DeadReset, "reset in CLOSE_WAIT");
+        assert_eq!(verdict(0, true, Some(0)), Cause::DeadClosed);
+    }
+
+    #[test]
+    fn a_dead_age_that_is_not_known_is_not_zero() {
+        let socket = dead(0, true);
+        let age = case(&socket, &[], None).dead_age();
+        assert_eq!(age, Age::AtMost(10 * SECOND + 4_000_000));
+        assert_eq!(age.at_least(), None);
+    }
+
+    #[test]
+    fn a_failed_connect_is_not_dead() {
+        let mut socket = dead(111, false);
+        socket.row.socket_state = socket_state::UNCONNECTED;
+        assert!(!case(&socket, &[], None).was_connected());
+        socket.row.socket_state = socket_state::CONNECTING;
+        socket.row.last_data_received = 0;
+        assert!(!case(&socket, &[], None).was_connected());
+        socket.memory = Some(SocketMemory { flags: memory_flag::ESTABLISHED, ..memory() });
+        assert!(case(&socket, &[], None).was_connected(), "a non-blocking connect that worked");
+    }
+}

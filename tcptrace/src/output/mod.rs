@@ -1,0 +1,33 @@
+//! How a report is printed: one trait, one file for each format.
+//!
+//! Rendering reads nothing: no `/proc`, no clock, no environment, no terminal. A format gets
+//! finished data and something to write to.
+
+mod cell;
+pub mod check;
+mod escape;
+mod json;
+mod table;
+mod units;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod golden;
+
+use std::io::{self, Write};
+
+use crate::lifecycle::report::Report;
+
+pub use json::Json;
+pub use table::{Style, Table};
+
+/// A format.
+pub trait Output {
+    /// Prints one report and flushes.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `out` fails with, a closed pipe among it.
+    fn write(&mut self, report: &Report, out: &mut dyn Write) -> io::Result<()>;
+}

@@ -1,0 +1,168 @@
+//! Numbers for people: durations, ages, rates, clock times.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::lifecycle::age::Age;
+use crate::lifecycle::report::{FdUse, Growth};
+
+const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_SECOND: u64 = 1_000_000_000;
+
+/// Two units at most, rounded down: `500ms`, `1.5s`, `41s`, `1m03s`, `5m`, `1h30m`, `2d03h`.
+pub fn duration(ns: u64) -> String {
+    let seconds = ns / NS_PER_SECOND;
+    match seconds {
+        0 if ns == 0 => "0s".to_owned(),
+        0 => format!("{}ms", ns / NS_PER_MS),
+        1..10 => match ns % NS_PER_SECOND / (100 * NS_PER_MS) {
+            0 => format!("{seconds}s"),
+            tenths => format!("{seconds}.{tenths}s"),
+        },
+        10..60 => format!("{seconds}s"),
+        60..3600 => two(seconds / 60, 'm', seconds % 60, 's'),
+        3600..86400 => two(seconds / 3600, 'h', seconds / 60 % 60, 'm'),
+        _ => two(seconds / 86400, 'd', seconds / 3600 % 24, 'h'),
+    }
+}
+
+fn two(large: u64, large_unit: char, small: u64, small_unit: char) -> String {
+    match small {
+        0 => format!("{large}{large_unit}"),
+        small => format!("{large}{large_unit}{small:02}{small_unit}"),
+    }
+}
+
+/// `1m03s`; `≥ 4m12s` for a lower bound; `?` where nothing is known. A bound of 0 says nothing.
+pub fn age(age: Age) -> String {
+    match age {
+        Age::Exact(ns) => duration(ns),
+        Age::Between { min: 0, max: None } | Age::Unknown => "?".to_owned(),
+        Age::Between { min: 0, max: Some(max) } | Age::AtMost(max) => {
+            format!("≤ {}", duration(max))
+        }
+        Age::Between { min, .. } => format!("≥ {}", duration(min)),
+    }
+}
+
+/// `+3.1/min`, and `≈ +3.1/min` where it is estimated from the ages in one report.
+pub fn growth(growth: Growth) -> String {
+    let estimated = if growth.observed { "" } else { "≈ " };
+    let rate = growth.per_minute;
+    if rate.abs() >= 100.0 {
+        format!("{estimated}{rate:+.0}/min")
+    } else {
+        format!("{estimated}{:+.1}/min", if rate.abs() < 0.05 { 0.0 } else { rate })
+    }
+}
+
+/// `fds 41/1024`.
+pub fn fds(fds: &FdUse) -> String {
+    match fds.limit {
+        u64::MAX => format!("fds {}/unlimited", fds.used),
+        limit => format!("fds {}/{limit}", fds.used),
+    }
+}
+
+/// `full in 3h12m`; `None` where the limit is not in sight.
+pub fn exhaustion(fds: &FdUse) -> Option<String> {
+    if fds.used >= fds.limit {
+        return Some("full".to_owned());
+    }
+    fds.exhausted_in_ns.map(|ns| format!("full in {}", duration(ns)))
+}
+
+/// `12:03:11`, with `Z` behind it when the zone is UTC.
+pub fn clock(ns_since_1970: u64, zone: &TimeZone) -> String {
+    let time = timestamp(ns_since_1970).to_zoned(zone.clone());
+    let utc = if *zone == TimeZone::UTC { "Z" } else { "" };
+    format!("{:02}:{:02}:{:02}{utc}", time.hour(), time.minute(), time.second())
+}
+
+/// RFC 3339, UTC, with ns: `2026-11-22T02:18:00.000000001Z`.
+pub fn rfc3339(ns_since_1970: u64) -> String {
+    format!("{:.9}", timestamp(ns_since_1970))
+}
+
+fn timestamp(ns_since_1970: u64) -> Timestamp {
+    // u64 ends in the year 2554, well within a timestamp's range.
+    Timestamp::from_nanosecond(i128::from(ns_since_1970)).unwrap_or(Timestamp::MAX)
+}
+
+/// `1 socket`, `2 sockets`.
+pub fn count(number: u64, one: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {one}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = NS_PER_SECOND;
+
+    #[test]
+    fn durations_have_two_units_at_most_and_never_grow() {
+        for (ns, text) in [
+            (0, "0s"),
+            (999, "0ms"),
+            (500 * NS_PER_MS, "500ms"),
+            (1500 * NS_PER_MS, "1.5s"),
+            (9_999 * NS_PER_MS, "9.9s"),
+            (30 * S, "30s"),
+            (63 * S, "1m03s"),
+            (300 * S, "5m"),
+            (3599 * S, "59m59s"),
+            (5400 * S, "1h30m"),
+            (86_400 * S, "1d"),
+            (2 * 86_400 * S + 3 * 3600 * S, "2d03h"),
+        ] {
+            assert_eq!(duration(ns), text);
+        }
+        assert!(duration(u64::MAX).ends_with('h'));
+    }
+
+    #[test]
+    fn an_age_says_how_well_it_is_known() {
+        assert_eq!(age(Age::Exact(63 * S)), "1m03s");
+        assert_eq!(age(Age::Between { min: 252 * S, max: None }), "≥ 4m12s");
+        assert_eq!(age(Age::Between { min: 0, max: Some(S) }), "≤ 1s");
+        assert_eq!(age(Age::Between { min: 0, max: None }), "?");
+        assert_eq!(age(Age::AtMost(S)), "≤ 1s");
+        assert_eq!(age(Age::Unknown), "?");
+        assert_eq!(age(Age::Exact(0)), "0s", "known, and just now");
+    }
+
+    #[test]
+    fn growth_shows_sign_and_kind() {
+        let show = |per_minute, observed| growth(Growth { per_minute, observed });
+        assert_eq!(show(3.125, true), "+3.1/min");
+        assert_eq!(show(-0.4, true), "-0.4/min");
+        assert_eq!(show(3.125, false), "≈ +3.1/min");
+        assert_eq!(show(-0.01, true), "+0.0/min");
+        assert_eq!(show(12_345.6, true), "+12346/min");
+    }
+
+    #[test]
+    fn descriptors_and_when_they_run_out() {
+        let mut use_ = FdUse { pid: 1, used: 41, limit: 1024, exhausted_in_ns: None };
+        assert_eq!((fds(&use_).as_str(), exhaustion(&use_)), ("fds 41/1024", None));
+        use_.exhausted_in_ns = Some(11_520 * S);
+        assert_eq!(exhaustion(&use_).as_deref(), Some("full in 3h12m"));
+        use_.used = 1024;
+        assert_eq!(exhaustion(&use_).as_deref(), Some("full"));
+        use_.limit = u64::MAX;
+        assert_eq!(fds(&use_), "fds 1024/unlimited");
+    }
+
+    #[test]
+    fn times() {
+        let ns = 1_795_313_880_000_000_001;
+        assert_eq!(rfc3339(ns), "2026-11-22T02:18:00.000000001Z");
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(clock(ns, &TimeZone::UTC), "02:18:00Z");
+        let east = TimeZone::fixed(jiff::tz::offset(2));
+        assert_eq!(clock(ns, &east), "04:18:00");
+        assert!(rfc3339(u64::MAX).starts_with("2554-"));
+    }
+}

@@ -1,0 +1,125 @@
+//! What `/proc` says about a process: names for the numbers that the kernel side gives.
+//!
+//! Everything comes from the process's own entry, so it is right wherever its mount namespace is.
+//! Processes vanish at any moment: what cannot be read any more is `None`, never an error.
+
+mod cgroup;
+mod cmdline;
+mod fds;
+pub mod netns;
+mod read;
+pub mod selection;
+mod stat;
+mod status;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::lifecycle::report::{Holder, Party};
+
+/// Processes looked up for one report, each at most once. Make a new one for the next report:
+/// a process may have called exec or changed its limits since.
+#[derive(Debug)]
+pub struct Processes {
+    proc: PathBuf,
+    ticks: stat::TickLength,
+    known: HashMap<Identity, Option<Details>>,
+}
+
+/// A process id alone is reused; with the start on the boot clock, ns, it is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Identity {
+    pid: u32,
+    start_time_ns: u64,
+}
+
+/// What was read. Each part can be missing: no permission, or the process is just ending.
+#[derive(Clone, Debug, Default)]
+struct Details {
+    exe: Option<String>,
+    label: Option<String>,
+    uid: Option<u32>,
+    cgroup: Option<String>,
+    container: Option<String>,
+    fd_used: Option<u64>,
+    fd_limit: Option<u64>,
+}
+
+impl Processes {
+    /// None looked up yet; reads `/proc`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            proc: PathBuf::from("/proc"),
+            ticks: stat::TickLength::here(),
+            known: HashMap::new(),
+        }
+    }
+
+    /// The process with this id and start. Where it is gone, or its id now belongs to another one,
+    /// the answer has just what was given.
+    pub fn party(&mut self, pid: u32, start_time_ns: u64, comm: &str) -> Party {
+        let details = self.details(Identity { pid, start_time_ns }).cloned().unwrap_or_default();
+        details.into_party(pid, start_time_ns, comm)
+    }
+
+    /// The same process as one that has descriptors `fds` open.
+    pub fn holder(&mut self, pid: u32, start_time_ns: u64, comm: &str, fds: Vec<u32>) -> Holder {
+        let details = self.details(Identity { pid, start_time_ns }).cloned().unwrap_or_default();
+        let (fd_used, fd_limit) = (details.fd_used, details.fd_limit);
+        Holder { party: details.into_party(pid, start_time_ns, comm), fds, fd_used, fd_limit }
+    }
+
+    fn details(&mut self, identity: Identity) -> Option<&Details> {
+        let (proc, ticks) = (&self.proc, self.ticks);
+        let look_up = || Details::read(proc, identity, ticks);
+        self.known.entry(identity).or_insert_with(look_up).as_ref()
+    }
+}
+
+impl Default for Processes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Details {
+    /// Reads all of it; `None` when the process is not (or no longer) the one that is meant. The
+    /// start is compared before and after, so nothing of a process that reused the id gets in.
+    fn read(proc: &Path, identity: Identity, ticks: stat::TickLength) -> Option<Self> {
+        let dir = proc.join(identity.pid.to_string());
+        let is_meant = || stat::start_ticks(&dir) == Some(ticks.of(identity.start_time_ns));
+        if !is_meant() {
+            return None;
+        }
+        let exe = read::link(&dir.join("exe"));
+        let place = cgroup::read(&dir).unwrap_or_default();
+        let details = Self {
+            label: cmdline::label(&dir, exe.as_deref()),
+            exe,
+            uid: status::effective_uid(&dir),
+            cgroup: place.path,
+            container: place.container,
+            fd_used: fds::used(&dir),
+            fd_limit: fds::soft_limit(&dir),
+        };
+        is_meant().then_some(details)
+    }
+
+    fn into_party(self, pid: u32, start_time_ns: u64, comm: &str) -> Party {
+        Party {
+            pid,
+            tid: None,
+            comm: comm.to_owned(),
+            exe: self.exe,
+            label: self.label,
+            uid: self.uid,
+            start_time_ns,
+            cgroup: self.cgroup,
+            container: self.container,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! `/proc/PID/stat`: when a process started.
+
+use std::path::Path;
+
+use super::read;
+
+/// More than the file ever has: 52 numbers and a name.
+const STAT_BYTES: u64 = 4096;
+/// Field 22, `starttime`, counted from the first one behind the name (field 3).
+const START_FIELD: usize = 22 - 3;
+const NS_PER_SECOND: u64 = 1_000_000_000;
+
+/// Length of a clock tick of `/proc`, ns.
+#[derive(Clone, Copy, Debug)]
+pub struct TickLength(u64);
+
+impl TickLength {
+    /// That of this kernel (`USER_HZ`).
+    pub fn here() -> Self {
+        // SAFETY: sysconf reads a constant and takes no pointer.
+        let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+        let per_second = u64::try_from(per_second).ok().filter(|ticks| *ticks > 0);
+        Self(NS_PER_SECOND / per_second.unwrap_or(100))
+    }
+
+    /// Ticks until `start_ns`, rounded down as the kernel does (`nsec_to_clock_t`).
+    pub fn of(self, start_ns: u64) -> u64 {
+        start_ns / self.0
+    }
+}
+
+/// When the process started: clock ticks on the boot clock. `dir` is its directory in `/proc`.
+pub fn start_ticks(dir: &Path) -> Option<u64> {
+    parse_start(&read::bytes(&dir.join("stat"), STAT_BYTES)?)
+}
+
+/// The name stands in parentheses and may hold anything, parentheses and newlines too: the fields
+/// begin behind the last `)`.
+fn parse_start(stat: &[u8]) -> Option<u64> {
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    let fields = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?;
+    fields.split_ascii_whitespace().nth(START_FIELD)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELDS: &str = " S 1 42 42 0 -1 4194560 9 0 0 0 1 2 0 0 20 0 1 0 777 8192 1 0";
+
+    fn start_of(name: &[u8]) -> Option<u64> {
+        let mut stat = b"42 (".to_vec();
+        stat.extend_from_slice(name);
+        stat.push(b')');
+        stat.extend_from_slice(FIELDS.as_bytes());
+        parse_start(&stat)
+    }
+
+    #[test]
+    fn a_name_cannot_shift_the_fields() {
+        for name in [&b"sleep"[..], b") R 1 (", b"a\nb) S 1 2", b"))))", b"", b"\xff\xfe)"] {
+            assert_eq!(start_of(name), Some(777), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_or_odd_is_not_a_number() {
+        for stat in [&b""[..], b"42 (sleep", b"42 (sleep) S 1", b"42 (x) \xff\xff"] {
+            assert_eq!(parse_start(stat), None, "{stat:?}");
+        }
+    }
+
+    #[test]
+    fn ticks_are_rounded_down() {
+        let ticks = TickLength(10_000_000);
+        assert_eq!(ticks.of(0), 0);
+        assert_eq!(ticks.of(9_999_999), 0);
+        assert_eq!(ticks.of(7_770_000_001), 777);
+    }
+}

@@ -1,0 +1,72 @@
+//! What can be typed after `cargo xtask`.
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+/// The chores of the tcptrace project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+pub struct Cli {
+    /// The chore.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One chore.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make this machine able to build and test tcptrace
+    ///
+    /// Finds a compiler for the eBPF half (rustup's nightly if it has rust-src, else Debian's
+    /// rustc-web) and a bpf-linker that fits it, and installs what is missing, with apt-get as
+    /// root or through sudo. Says each step; says nothing and changes nothing where all is there.
+    Setup,
+
+    /// Set up, then build target/release/tcptrace
+    Build {
+        /// Build target/debug/tcptrace instead
+        #[arg(long)]
+        debug: bool,
+    },
+
+    /// Set up, build, then run tcptrace as root, through sudo where needed
+    ///
+    /// Example: cargo xtask run -- leaks --min-age 30s
+    Run {
+        /// What tcptrace gets
+        #[arg(last = true, value_name = "ARGS")]
+        args: Vec<OsString>,
+    },
+
+    /// Set up, then run every check and test; stop at the first failure
+    ///
+    /// In this order: fmt, clippy (user side, then eBPF side), docs, layers, unit tests,
+    /// end-to-end tests. The last run as root on the real kernel, through sudo where needed.
+    Test {
+        /// Run only the tests whose name contains this, and none of the checks before them
+        filter: Option<String>,
+    },
+
+    /// Check that the modules of tcptrace import one another only in the allowed direction
+    Layers,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_two_dashes_goes_to_tcptrace() {
+        let cli = Cli::try_parse_from(["xtask", "run", "--", "leaks", "--min-age", "30s"]).unwrap();
+        let Command::Run { args } = cli.command else { panic!("not run: {cli:?}") };
+        assert_eq!(args, ["leaks", "--min-age", "30s"]);
+    }
+}

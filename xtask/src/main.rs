@@ -1,0 +1,47 @@
+//! The project's chores. `cargo xtask --help` lists them.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod cargo;
+mod checks;
+mod cli;
+mod e2e;
+mod layers;
+mod privilege;
+mod run;
+mod setup;
+mod step;
+mod toolchain;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            exit_code(&error)
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Setup => setup::for_all(),
+        Command::Build { debug } => {
+            setup::for_build()?;
+            cargo::build_tcptrace(if debug { cargo::Profile::Dev } else { cargo::Profile::Release })
+                .map(drop)
+        }
+        Command::Run { args } => run::run(&args),
+        Command::Test { filter } => checks::test(filter.as_deref()),
+        Command::Layers => layers::check_repository(),
+    }
+}
+
+/// 2 where this machine lacks something that only its owner can give; 1 for any other failure.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.is::<setup::Blocked>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
