@@ -1,0 +1,94 @@
+//! BPF objects by id, asked of the kernel directly, so that tests need no other tool.
+
+use std::fs;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use anyhow::{Context, Result};
+
+/// What a process has loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Object {
+    /// A program, by id.
+    Program(u32),
+    /// A map, by id.
+    Map(u32),
+    /// A link, by id.
+    Link(u32),
+}
+
+impl Object {
+    /// Whether the kernel still knows it.
+    pub fn exists(self) -> Result<bool> {
+        // Commands of bpf(2), `enum bpf_cmd` in linux/bpf.h.
+        let (command, id): (libc::c_int, u32) = match self {
+            Self::Program(id) => (13, id),
+            Self::Map(id) => (14, id),
+            Self::Link(id) => (30, id),
+        };
+        match fd_by_id(command, id) {
+            Ok(_) => Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+            Err(error) => Err(error).with_context(|| format!("ask for {self:?}")),
+        }
+    }
+}
+
+/// Every object that a process holds open, from its `/proc/PID/fdinfo`.
+pub fn held_by(pid: u32) -> Result<Vec<Object>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))?.flatten() {
+        let Ok(text) = fs::read_to_string(entry.path()) else {
+            continue;
+        };
+        found.extend(object(&text));
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// A link's fdinfo also names its program, so the link is looked for first.
+fn object(fdinfo: &str) -> Option<Object> {
+    let id = |key: &str| {
+        let line = fdinfo.lines().find_map(|line| line.strip_prefix(key));
+        line.and_then(|value| value.trim().parse().ok())
+    };
+    let link = id("link_id:").map(Object::Link);
+    link.or_else(|| id("prog_id:").map(Object::Program)).or_else(|| id("map_id:").map(Object::Map))
+}
+
+fn fd_by_id(command: libc::c_int, id: u32) -> io::Result<OwnedFd> {
+    // The part of `union bpf_attr` that the *_GET_FD_BY_ID commands read: id, next_id, open_flags.
+    let attr: [u32; 3] = [id, 0, 0];
+    // SAFETY: `attr` outlives the call and the size given is its size; these commands only read it.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, command, attr.as_ptr(), size_of_val(&attr)) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded, so this is a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_ids_do_not_exist() {
+        for object in [Object::Program(u32::MAX), Object::Map(u32::MAX), Object::Link(u32::MAX)] {
+            assert!(!object.exists().unwrap(), "{object:?}");
+        }
+    }
+
+    #[test]
+    fn fdinfo_names_one_object() {
+        assert_eq!(
+            object("pos:\t0\nlink_type:\ttracing\nlink_id:\t7\nprog_id:\t9\n"),
+            Some(Object::Link(7))
+        );
+        assert_eq!(object("prog_type:\t5\nprog_id:\t9\n"), Some(Object::Program(9)));
+        assert_eq!(object("map_type:\t27\nmap_id:\t3\n"), Some(Object::Map(3)));
+        assert_eq!(object("pos:\t0\nflags:\t02\n"), None);
+    }
+}

@@ -1,0 +1,63 @@
+//! Sockets that somebody other than their opener holds, or no process at all.
+
+use anyhow::{Context, Result, ensure};
+use tcptrace_tests::case::{Bounds, Expect, Opener};
+use tcptrace_tests::cases;
+use tcptrace_tests::netns::NetPair;
+use tcptrace_tests::situation::Situation;
+use tcptrace_tests::tool::{Running, leaks_once};
+use tcptrace_tests::wait::until;
+use tcptrace_tests::{process, ss};
+
+/// Later nobody can tell that another process opened it: the state of the socket is all there is.
+const BY_OTHER: Expect = Expect { before: "held-by-other", ..Expect::close_wait("eof-not-read") };
+
+const BY_KERNEL: Expect = Expect::close_wait("held-by-kernel");
+
+cases! {
+    child_inherits: Situation::CHILD_INHERITS => BY_OTHER;
+    pass_fd: Situation::PASS_FD => BY_OTHER;
+    exit_opener: Situation::EXIT_OPENER => BY_OTHER;
+    /// The pid of the opener is a bystander now.
+    pid_reuse: Situation::PID_REUSE => BY_OTHER;
+    /// The holder has the opener's pid and is another process.
+    pid_reuse_heir: Situation::PID_REUSE_HEIR => BY_OTHER;
+    fd_in_flight: Situation::FD_IN_FLIGHT => BY_KERNEL;
+    /// There is no descriptor to find the opener by, and a wrong one is worse than none.
+    uring_fixed: Situation::URING_FIXED => Expect { opener: Opener::ToldOrNobody, ..BY_KERNEL };
+    close_while_send: Situation::CLOSE_WHILE_SEND =>
+        Expect { bounds: Bounds::Loose, min_age_after: "0s", ..BY_KERNEL };
+    uring_accept: Situation::URING_ACCEPT => Expect::close_wait("eof-not-read");
+    uring_multishot: Situation::URING_MULTISHOT => Expect::close_wait("eof-not-read");
+}
+
+/// A descriptor that was closed during a read lives until the read returns, and no longer.
+#[test]
+fn close_while_read_is_no_leak() -> Result<()> {
+    let pair = NetPair::new()?;
+    let place = pair.a.path().display().to_string();
+    let running = Running::leaks(&["--netns", &place])?;
+    let staged = Situation::CLOSE_WHILE_READ.stage(&pair)?;
+    let (_, peer) = staged.socket()?;
+    until("the socket to go", || Ok(ss::by_peer(&pair.a, peer)?.is_none().then_some(())))?;
+    let finished = running.interrupt()?.expect_code(0)?;
+    ensure!(finished.leaks()?.is_empty(), "{:?}", finished.leaks()?);
+    let finished = leaks_once(&["--min-age", "0s", "--netns", &place])?.expect_code(0)?;
+    ensure!(finished.leaks()?.is_empty(), "{:?}", finished.leaks()?);
+    Ok(())
+}
+
+/// Limits and use of descriptors are those of the holder, not of the tool.
+#[test]
+fn descriptors_of_the_holder() -> Result<()> {
+    let pair = NetPair::new()?;
+    let staged = Situation::CHILD_INHERITS.stage(&pair)?;
+    staged.wait_close_wait(|socket| socket.last_ack_ms >= 1000)?;
+    let place = pair.a.path().display().to_string();
+    let leaks = leaks_once(&["--min-age", "1s", "--netns", &place])?.leaks()?;
+    let holder = &leaks.first().context("no leak")?["holders"][0];
+    let (used, limit) = process::fd_use(staged.holders()?[0].0)?;
+    ensure!(holder["fd_used"] == used, "{used} are open: {holder}");
+    ensure!(holder["fd_limit"] == limit, "{limit} is the limit: {holder}");
+    Ok(())
+}
