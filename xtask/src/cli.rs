@@ -39,6 +39,11 @@ pub enum Command {
         args: Vec<OsString>,
     },
 
+    /// Set up, build, then start small servers and clients that leak and report on them
+    ///
+    /// They live in network namespaces of their own and are gone afterwards.
+    Demo,
+
     /// Set up, then run every check and test; stop at the first failure
     ///
     /// In this order: fmt, clippy (user side, then eBPF side), docs, layers, unit tests,

@@ -11,8 +11,8 @@ use crate::privilege::Privilege;
 use crate::setup::Blocked;
 use crate::step;
 
-/// Tells the tests which tcptrace to run.
-const PROGRAM: &str = "TCPTRACE_BIN";
+/// Tells the tests and the demo which tcptrace to run.
+pub const PROGRAM: &str = "TCPTRACE_BIN";
 
 /// Builds the program, then runs the tests whose name contains the filter.
 pub fn run(filter: Option<&str>) -> Result<()> {

@@ -7,6 +7,7 @@ use clap::Parser as _;
 mod cargo;
 mod checks;
 mod cli;
+mod demo;
 mod e2e;
 mod layers;
 mod privilege;
@@ -36,6 +37,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
                 .map(drop)
         }
         Command::Run { args } => run::run(&args),
+        Command::Demo => demo::run(),
         Command::Test { filter } => checks::test(filter.as_deref()),
         Command::Layers => layers::check_repository(),
     }
