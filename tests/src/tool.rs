@@ -159,6 +159,11 @@ impl Running {
         self.child.id()
     }
 
+    /// What it has said on standard error so far.
+    pub fn stderr_so_far(&self) -> String {
+        self.stderr.text()
+    }
+
     /// The objects printed so far.
     pub fn objects_so_far(&mut self) -> Result<&[Value]> {
         for line in self.stdout.after(self.objects.len()) {

@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
 use serde_json::Value;
-use tcptrace_tests::churn::{Churn, LEAKS};
+use tcptrace_tests::churn::{CONNECTIONS, Churn, LEAKS};
 use tcptrace_tests::netns::{NetPair, Netns};
 use tcptrace_tests::ss;
-use tcptrace_tests::tool::{Running, is_leak, leaks_once};
+use tcptrace_tests::tool::{Running, command, is_leak, leaks_once};
 use tcptrace_tests::view::cookie;
 use tcptrace_tests::wait::until;
 
@@ -127,4 +128,31 @@ fn no_ghost_and_no_miss() -> Result<()> {
 #[test]
 fn no_ghost_and_no_miss_with_a_ring_of_one_page() -> Result<()> {
     churn(&["--ring-size", "4096"])
+}
+
+/// A stopped reader and a ring of one page: what does not fit is counted, one by one, and the
+/// report afterwards is right all the same.
+#[test]
+fn an_overflow_is_counted_and_costs_no_truth() -> Result<()> {
+    let pair = NetPair::new()?;
+    let mut churn = Churn::prepare(&pair)?;
+    let options = ["-o", "json", "--min-age", "0s", "--interval", "1h", "--ring-size", "4096"];
+    let running = Running::start(command(&[&["leaks"], &options[..]].concat())?)?;
+    running.wait_tracing()?;
+    running.signal(Signal::SIGSTOP)?;
+    churn.start()?;
+    churn.leaked()?;
+    let truth = truth(&[&pair.a])?;
+    running.signal(Signal::SIGCONT)?;
+
+    let finished = running.interrupt()?.expect_code(0)?;
+    let summary = finished.summary()?;
+    let count = |value: &Value| value.as_u64().context("no number");
+    let (lost, seen) = (count(&summary["lost"]["ring_full"])?, count(&summary["closed_late"])?);
+    let ended = CONNECTIONS - LEAKS as u64;
+    ensure!(lost > 0, "nothing was lost: {summary}");
+    ensure!(lost + seen >= ended, "{lost} lost and {seen} seen of {ended}");
+    let keys: BTreeSet<_> = reported(&finished.leaks()?, &[&pair.a])?.into_iter().collect();
+    ensure!(keys == truth, "{} reported, {} there", keys.len(), truth.len());
+    openers(&finished.leaks()?, &[churn], &[&pair.a])
 }

@@ -8,7 +8,7 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use aya_log_ebpf::debug;
+use aya_log_ebpf::{debug, trace};
 use tcptrace_common::counter::Counter;
 use tcptrace_common::field::Field;
 use tcptrace_common::memory::{SocketMemory, memory_flag, role};
@@ -30,6 +30,8 @@ fn tcptrace_set_state(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     count(Counter::Transitions);
+    // SAFETY: the hook's argument.
+    trace!(&ctx, "socket {}: state {} to {}", unsafe { sk.cookie() }, from, to);
     match (from as u8, to as u8) {
         (_, state::SYN_SENT) => born(sk, role::ACTIVE, to as u8),
         (state::LISTEN, state::SYN_RECV) => born(sk, role::PASSIVE, to as u8),

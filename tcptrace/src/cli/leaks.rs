@@ -30,7 +30,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(long_about = ABOUT, after_help = EXAMPLES)]
 pub struct LeaksArgs {
-    /// Leave out sockets that have been in CLOSE_WAIT for less: 500ms, 30s, 5m, 1h30m, 0s for all
+    /// Leave out sockets that have leaked for less: 500ms, 30s, 5m, 1h30m, 0s for all
     #[arg(long, default_value = "30s", value_parser = value::duration, value_name = "DURATION")]
     min_age: Duration,
     /// Time from one report to the next

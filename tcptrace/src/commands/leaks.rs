@@ -45,7 +45,9 @@ pub async fn run(plan: &LeaksPlan, out: &mut dyn Write) -> Result<Outcome> {
     let ring = Ring::take(kernel.ebpf())?;
     let mut notices = Notices::of(&host, &kernel);
     notices.say();
-    warn(&format!("tracing; a report every {:?}, Ctrl-C for the last one", plan.interval));
+    if plan.until != Until::Once {
+        warn(&format!("tracing; a report every {:?}, Ctrl-C for the last one", plan.interval));
+    }
     let mut watch = Watch::new(plan, filter, kernel, notices, host.release);
     let mut output = renderer(plan.output, plan.by);
     let leaks = follow(plan, &mut watch, ring, &mut stop, output.as_mut(), out).await?;
@@ -59,7 +61,7 @@ fn wish(plan: &LeaksPlan) -> Wish {
         record_states: 1 << state::CLOSE_WAIT,
         record_min_dwell_ns: nanos(plan.min_age),
         ring_bytes: plan.ring_bytes,
-        log: plan.verbosity > 0,
+        verbosity: plan.verbosity,
     }
 }
 

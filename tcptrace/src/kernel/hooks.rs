@@ -145,7 +145,10 @@ impl Hook {
             Kind::SystemCall => {
                 let program: &mut TracePoint = program.try_into()?;
                 program.load().map_err(refused)?;
-                program.attach("syscalls", self.tracepoint())?;
+                program.attach("syscalls", self.tracepoint()).with_context(|| {
+                    "system-call tracepoints need tracefs (mount -t tracefs none \
+                     /sys/kernel/tracing)"
+                })?;
             }
             Kind::Iterator => {
                 let program: &mut Iter = program.try_into()?;

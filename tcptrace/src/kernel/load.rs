@@ -30,8 +30,8 @@ pub struct Wish {
     pub record_min_dwell_ns: u64,
     /// Size of the ring buffer, bytes: a power of two, a multiple of the page size.
     pub ring_bytes: u32,
-    /// Whether the kernel side's own log is wanted.
-    pub log: bool,
+    /// How much of the kernel side's own log is wanted: 0 none, 1 what is odd, 2 everything.
+    pub verbosity: u8,
 }
 
 /// The kernel side, loaded and attached. Dropping it detaches everything; so does the kernel
@@ -140,9 +140,13 @@ fn settings(host: &Host, wish: &Wish) -> [u64; COUNT] {
     settings
 }
 
-/// aya-log's numbers: 0 is off, 5 is trace.
+/// In aya-log's numbers. Off means that the verifier removes the code.
 fn log_level(wish: &Wish) -> u8 {
-    if wish.log { 5 } else { 0 }
+    match wish.verbosity {
+        0 => 0,
+        1 => aya_log::Level::Debug as u8,
+        _ => aya_log::Level::Trace as u8,
+    }
 }
 
 fn attach(ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf) -> Result<Vec<(&'static Hook, Status)>> {

@@ -8,26 +8,29 @@ use std::fs;
 use std::io;
 use std::thread;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 
 const MOUNT_POINT: &std::ffi::CStr = c"/sys/kernel/tracing";
 const PLACES: [&str; 2] = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
 
-/// Runs `work` where tracefs can be read.
+/// Runs `work` where tracefs can be read, if that can be had at all.
 ///
 /// # Errors
 ///
-/// Those of `work`; or that tracefs is neither mounted nor can be.
+/// Those of `work`.
 pub fn with_tracefs<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     if is_mounted() {
         return work();
     }
     let thread = || {
-        mount_privately().context("tracefs is not mounted and mounting it privately failed")?;
+        if let Err(error) = mount_privately() {
+            // The hooks that need it say so; the others do without.
+            log::debug!("tracefs is not mounted and mounting it privately failed: {error}");
+        }
         work()
     };
     thread::scope(|scope| scope.spawn(thread).join())
-        .unwrap_or_else(|_| Err(anyhow!("the thread that attaches tracepoints panicked")))
+        .unwrap_or_else(|_| Err(anyhow!("the thread that attaches hooks panicked")))
 }
 
 /// Whether tracefs can be read where the tool looks for it.
