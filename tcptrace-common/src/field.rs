@@ -37,8 +37,10 @@ macro_rules! fields {
 }
 
 fields! {
-    /// Local port in host byte order.
+    /// Local port in host byte order; 0 once the port was given back.
     SkcNum = required "sock_common"."skc_num",
+    /// Local port in network byte order; stays when a dead connection has given its port back.
+    InetSport = optional "inet_sock"."inet_sport",
     /// Remote port in network byte order.
     SkcDport = required "sock_common"."skc_dport",
     /// Remote IPv4 address.

@@ -70,6 +70,8 @@ pub struct SocketMemory {
     pub cookie: u64,
     /// When [`Self::state`] was entered.
     pub since_ns: u64,
+    /// When it began to leak, if it does: CLOSE_WAIT was entered, or CLOSE from another state.
+    pub leak_since_ns: u64,
     /// When connect(), listen() or accept() opened it.
     pub opened_ns: u64,
     /// When a read first delivered end-of-file.
@@ -95,4 +97,4 @@ pub struct SocketMemory {
     /// Padding.
     pub pad: [u8; 5],
 }
-wire!(SocketMemory, 160);
+wire!(SocketMemory, 168);

@@ -89,7 +89,7 @@ impl Sock {
     #[inline(always)]
     pub fn tuple(self, tuple: &mut Tuple) {
         tuple.family = self.get(Field::SkcFamily);
-        tuple.local_port = self.get(Field::SkcNum);
+        tuple.local_port = self.local_port();
         tuple.remote_port = u16::from_be(self.get(Field::SkcDport));
         if tuple.family == AF_INET6 {
             tuple.local_addr = self.get(Field::SkcV6RcvSaddr);
@@ -97,6 +97,16 @@ impl Sock {
         } else {
             tuple.local_addr = widen(self.get(Field::SkcRcvSaddr));
             tuple.remote_addr = widen(self.get(Field::SkcDaddr));
+        }
+    }
+
+    /// At CLOSE the kernel gives the port back and clears it, unless it was bound explicitly; what
+    /// getsockname() tells stays.
+    #[inline(always)]
+    fn local_port(self) -> u16 {
+        match self.get::<u16>(Field::SkcNum) {
+            0 => u16::from_be(self.get(Field::InetSport)),
+            port => port,
         }
     }
 

@@ -73,7 +73,7 @@ fn moved(ctx: &BtfTracePointContext, sk: Sock, from: u8, to: u8) {
     memory.cookie = cookie;
     memory.since_ns = now;
     memory.state = to;
-    enter(sk, to, memory);
+    enter(sk, from, to, memory);
     if emit::is_wanted(from, dwell_ns) {
         let error = memory.end_error;
         let netns = sk.netns();
@@ -93,17 +93,22 @@ fn dwell(memory: &SocketMemory, from: u8, now: u64) -> u64 {
 
 /// What is to be remembered of the moment in which a state is entered.
 #[inline(always)]
-fn enter(sk: Sock, to: u8, memory: &mut SocketMemory) {
+fn enter(sk: Sock, from: u8, to: u8, memory: &mut SocketMemory) {
     match to {
         state::ESTABLISHED => memory.flags |= memory_flag::ESTABLISHED,
         state::CLOSE_WAIT => {
             memory.flags |= memory_flag::FIN_RECEIVED | memory_flag::ESTABLISHED;
+            memory.leak_since_ns = memory.since_ns;
             memory.write_seq_at_fin = sk.get(Field::WriteSeq);
         }
-        state::CLOSE => memory.end_error = sk.get(Field::SkErr),
+        state::CLOSE => {
+            memory.end_error = sk.get(Field::SkErr);
+            if from != state::CLOSE_WAIT {
+                memory.leak_since_ns = memory.since_ns;
+            }
+        }
         _ => {}
     }
-    // At CLOSE the local port is gone already, unless it was bound explicitly.
     if memory.tuple.family == 0 && to != state::SYN_SENT {
         sk.tuple(&mut memory.tuple);
     }

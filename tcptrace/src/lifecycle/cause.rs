@@ -54,19 +54,20 @@ causes! {
     HeldByKernel = "held-by-kernel",
         "no process has a descriptor: an io_uring fixed file, a descriptor in flight over a unix \
          socket, or a close() that waits for a blocked read()";
-    /// The opener no longer holds it, another process does.
-    HeldByOther = "held-by-other",
-        "the process that opened it has let go; another got the descriptor over fork, exec or a \
-         unix socket and keeps it open";
     /// End-of-file was read and data is still being sent.
     HalfClose = "half-close",
         "half-closed on purpose: this side still sends";
+    /// The opener no longer holds it, another process does that did not read its end.
+    HeldByOther = "held-by-other",
+        "the process that opened it has let go; another got the descriptor over fork, exec or a \
+         unix socket and keeps it open (where that is by design, the evidence says why it leaks)";
     /// Unsent data that does not shrink.
     SendBlocked = "send-blocked",
         "it is still trying to send and the peer does not take it";
     /// Bytes before the FIN were not read.
     DataNotRead = "data-not-read",
-        "the application stopped reading before the end";
+        "the application stopped reading before the end, or it is an idle pooled connection whose \
+         server said goodbye";
     /// Nothing was read since the FIN.
     EofNotRead = "eof-not-read",
         "the application has not read since the peer closed: it does not poll this socket, the \

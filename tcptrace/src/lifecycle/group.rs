@@ -18,16 +18,19 @@ pub fn group(leaks: Vec<Leak>, by: By, sizes: &Sizes, now_ns: u64, min_age_ns: u
     for leak in leaks {
         sorted.entry(key(&leak, by)).or_default().push(leak);
     }
-    let mut groups: Vec<Group> = sorted
-        .into_iter()
-        .filter_map(|(key, leaks)| {
-            let growth = sizes.growth(&key, &leaks, now_ns, min_age_ns);
-            build(key, leaks, by, growth)
-        })
-        .collect();
-    let rates = rates(&groups);
+    let mut rates = Rates::default();
+    let mut groups = Vec::new();
+    for (key, leaks) in sorted {
+        let trend = sizes.trend(&key, &leaks, now_ns, min_age_ns);
+        let Some(group) = build(key, leaks, by, trend.map(|trend| trend.growth)) else { continue };
+        if let Some(trend) = trend.filter(|trend| trend.is_steady) {
+            rates.add(&group, trend.growth.per_minute);
+        }
+        groups.push(group);
+    }
     for group in &mut groups {
-        group.fds = group.blamed.iter().filter_map(|own| descriptors(own, &rates)).min_by(urgency);
+        let uses = group.blamed.iter().filter_map(|own| rates.descriptors(own));
+        group.fds = uses.min_by_key(urgency);
     }
     groups.sort_by_key(|group| (Reverse(group.leaks.len()), Reverse(oldest(&group.leaks))));
     groups
@@ -68,7 +71,8 @@ fn key(leak: &Leak, by: By) -> String {
 
 fn program(party: Option<&Party>) -> String {
     let Some(party) = party else { return "-".to_owned() };
-    match &party.label {
+    // A title such as `postgres: alice shop 10.0.0.7(4711) SELECT` tells processes apart.
+    match party.label.as_ref().filter(|label| !label.contains(": ")) {
         Some(label) => format!("{}:{label}", party.comm),
         None => party.comm.clone(),
     }
@@ -170,36 +174,110 @@ fn oldest(leaks: &[Leak]) -> Option<u64> {
     leaks.iter().filter_map(|leak| leak.age.at_least()).max()
 }
 
-/// How many descriptors a minute each process loses to all groups.
-#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn rates(groups: &[Group]) -> HashMap<u32, f64> {
-    let mut rates: HashMap<u32, f64> = HashMap::new();
-    for group in groups {
-        let Some(growth) = group.growth else { continue };
-        // A connection that was never accepted takes no descriptor.
+/// How many descriptors a minute each process loses to leaks that grow steadily.
+#[derive(Default)]
+struct Rates(HashMap<u32, f64>);
+
+impl Rates {
+    /// Adds a group's rate, shared out among its processes by what they hold. A connection that
+    /// was never accepted takes no descriptor.
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    fn add(&mut self, group: &Group, per_minute: f64) {
         if group.cause == Cause::NeverAccepted {
-            continue;
+            return;
         }
         let all: usize = group.blamed.iter().map(|holder| holder.fds.len()).sum();
         for holder in &group.blamed {
             let share = holder.fds.len() as f64 / all.max(1) as f64;
-            *rates.entry(holder.party.pid).or_default() += growth.per_minute * share;
+            *self.0.entry(holder.party.pid).or_default() += per_minute * share;
         }
     }
-    rates
-}
 
-fn descriptors(holder: &Holder, rates: &HashMap<u32, f64>) -> Option<FdUse> {
-    let (used, limit) = (holder.fd_used?, holder.fd_limit?);
-    let rate = rates.get(&holder.party.pid).copied().unwrap_or(0.0);
-    let exhausted_in_ns = exhausted_in_ns(used, limit, rate);
-    Some(FdUse { pid: holder.party.pid, used, limit, exhausted_in_ns })
+    fn descriptors(&self, holder: &Holder) -> Option<FdUse> {
+        let (pid, used, limit) = (holder.party.pid, holder.fd_used?, holder.fd_limit?);
+        let rate = self.0.get(&pid).copied().unwrap_or(0.0);
+        Some(FdUse { pid, used, limit, exhausted_in_ns: exhausted_in_ns(used, limit, rate) })
+    }
 }
 
 /// Soonest exhausted first, then fewest free.
-fn urgency(a: &FdUse, b: &FdUse) -> std::cmp::Ordering {
-    let rank = |own: &FdUse| {
-        (own.exhausted_in_ns.unwrap_or(u64::MAX), own.limit.saturating_sub(own.used), own.pid)
-    };
-    rank(a).cmp(&rank(b))
+fn urgency(own: &FdUse) -> (u64, u64, u32) {
+    (own.exhausted_in_ns.unwrap_or(u64::MAX), own.limit.saturating_sub(own.used), own.pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::lifecycle::leak::tests::sample_leak;
+
+    fn held(pid: u32, comm: &str, fds: &[u32], local_port: u16, remote: u8) -> Leak {
+        let mut leak = sample_leak();
+        let party = Party { pid, comm: comm.into(), ..Party::default() };
+        let holder = Holder { party, fds: fds.to_vec(), fd_used: Some(10), fd_limit: Some(110) };
+        leak.holders = vec![holder];
+        leak.role = Role::Passive;
+        leak.ends.local.port = Some(local_port);
+        leak.ends.remote.addr = Some(Ipv4Addr::new(10, 0, 0, remote).into());
+        leak
+    }
+
+    fn grouped(leaks: Vec<Leak>, by: By) -> Vec<(usize, String)> {
+        let groups = group(leaks, by, &Sizes::default(), 0, 0);
+        groups.into_iter().map(|group| (group.leaks.len(), group.key)).collect()
+    }
+
+    fn three() -> Vec<Leak> {
+        vec![held(1, "web", &[4], 80, 1), held(2, "web", &[4], 80, 2), held(3, "db", &[4], 5432, 1)]
+    }
+
+    #[test]
+    fn a_program_is_one_group_however_many_processes_it_has() {
+        let groups = grouped(three(), By::Stack);
+        let expected = [(2, "eof-not-read/web/on 80"), (1, "eof-not-read/db/on 5432")];
+        assert_eq!(groups, expected.map(|(count, key)| (count, key.to_owned())));
+    }
+
+    #[test]
+    fn other_keys_cut_otherwise() {
+        assert_eq!(grouped(three(), By::Process).len(), 3);
+        assert_eq!(grouped(three(), By::Remote)[0].0, 2);
+        assert_eq!(grouped(three(), By::LocalPort)[0], (2, "eof-not-read/80".to_owned()));
+        let mut alone = three();
+        alone.iter_mut().zip(1..).for_each(|(leak, cookie)| leak.cookie = cookie);
+        assert_eq!(grouped(alone, By::None).len(), 3);
+    }
+
+    #[test]
+    fn a_client_is_told_by_where_it_went() {
+        let mut leak = held(1, "app", &[3], 40000, 1);
+        leak.role = Role::Active;
+        leak.ends.remote.port = Some(6379);
+        assert_eq!(grouped(vec![leak], By::Stack)[0].1, "eof-not-read/app/to 6379");
+    }
+
+    #[test]
+    fn a_title_that_tells_one_process_from_another_does_not_split_a_group() {
+        let mut leaks = three();
+        for leak in &mut leaks[..2] {
+            let pid = leak.holders[0].party.pid;
+            leak.holders[0].party.label = Some(format!("web: worker {pid}"));
+        }
+        assert_eq!(grouped(leaks, By::Stack)[0], (2, "eof-not-read/web/on 80".to_owned()));
+    }
+
+    #[test]
+    fn descriptors_run_out_only_where_growth_is_steady() {
+        let mut sizes = Sizes::default();
+        let key = "eof-not-read/web/on 80".to_owned();
+        let leaks = |count: u32| (0..count).map(|fd| held(1, "web", &[fd], 80, 1)).collect();
+        let minute = 60_000_000_000;
+        sizes.note(0, HashMap::from([(key.clone(), 0)]));
+        let burst = group(leaks(10), By::Stack, &sizes, minute, 0);
+        assert_eq!(burst[0].fds.as_ref().unwrap().exhausted_in_ns, None);
+        sizes.note(minute / 2, HashMap::from([(key, 5)]));
+        let steady = group(leaks(10), By::Stack, &sizes, minute, 0);
+        assert_eq!(steady[0].fds.as_ref().unwrap().exhausted_in_ns, Some(10 * minute));
+    }
 }

@@ -4,9 +4,13 @@ use std::collections::{HashMap, VecDeque};
 
 use super::report::{Growth, Leak};
 
-/// How far back the rate of a group looks, ns.
-const WINDOW_NS: u64 = 300_000_000_000;
+/// How far back the rate of a group looks, ns: long enough for a number, short enough that the
+/// end of a burst shows.
+const WINDOW_NS: u64 = MINUTE_NS;
 const MINUTE_NS: u64 = 60_000_000_000;
+
+/// Fewer leaks than this are no series from whose ages a rate can be told.
+const SERIES: usize = 3;
 
 /// Sizes of groups in earlier reports.
 #[derive(Clone, Debug, Default)]
@@ -14,50 +18,83 @@ pub struct Sizes {
     samples: VecDeque<(u64, HashMap<String, usize>)>,
 }
 
+/// A rate, and whether it can be expected to last: it held in both halves of the time looked at.
+/// One burst does not last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trend {
+    /// The rate.
+    pub growth: Growth,
+    /// Whether a forecast may rest on it.
+    pub is_steady: bool,
+}
+
 impl Sizes {
     /// Takes up the sizes in a report made at `now_ns`.
     pub fn note(&mut self, now_ns: u64, sizes: HashMap<String, usize>) {
-        while self.samples.len() > 1
-            && self.samples.front().is_some_and(|(time, _)| now_ns - *time > WINDOW_NS)
-        {
+        while self.samples.get(1).is_some_and(|(time, _)| now_ns - *time > WINDOW_NS) {
             self.samples.pop_front();
         }
         self.samples.push_back((now_ns, sizes));
     }
 
-    /// The rate of a group with `leaks` at `now_ns`: the difference to an earlier report, or,
-    /// where there is none, how many of the leaks came within the last minute that is old enough
-    /// to be reported.
+    /// The trend of a group with `leaks` at `now_ns`: from earlier reports, or, in the first one,
+    /// from the ages of the leaks. `None`: too little is known.
     #[must_use]
-    pub fn growth(
+    pub fn trend(&self, key: &str, leaks: &[Leak], now_ns: u64, min_age_ns: u64) -> Option<Trend> {
+        let before = self.samples.iter().filter(|(time, _)| *time < now_ns);
+        let is_far = |time: u64| now_ns - time >= WINDOW_NS;
+        let far = before.clone().filter(|(time, _)| is_far(*time)).last();
+        match far.or(before.clone().next()) {
+            Some((time, sizes)) => Some(self.observed(key, leaks.len(), now_ns, *time, sizes)),
+            None => estimated(leaks, min_age_ns),
+        }
+    }
+
+    fn observed(
         &self,
         key: &str,
-        leaks: &[Leak],
+        now: usize,
         now_ns: u64,
-        min_age_ns: u64,
-    ) -> Option<Growth> {
-        match self.samples.front().filter(|(time, _)| *time < now_ns) {
-            Some((time, sizes)) => {
-                let before = sizes.get(key).copied().unwrap_or(0);
-                Some(per_minute(leaks.len(), before, now_ns - time))
-            }
-            None => recent(leaks, min_age_ns),
+        first_ns: u64,
+        first: &HashMap<String, usize>,
+    ) -> Trend {
+        let before = size(first, key);
+        let middle = first_ns.midpoint(now_ns);
+        let halfway = self.samples.iter().find(|(time, _)| *time > first_ns && *time >= middle);
+        let halfway = halfway.map(|(_, sizes)| size(sizes, key));
+        Trend {
+            growth: Growth {
+                per_minute: per_minute(now, before, now_ns - first_ns),
+                observed: true,
+            },
+            is_steady: halfway.is_some_and(|halfway| before < halfway && halfway < now),
         }
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn per_minute(now: usize, before: usize, span_ns: u64) -> Growth {
-    let change = now as f64 - before as f64;
-    Growth { per_minute: change * MINUTE_NS as f64 / span_ns as f64, observed: true }
+/// How many became old enough to be reported, a minute; told only of a series in both halves of
+/// the time in which they came.
+fn estimated(leaks: &[Leak], min_age_ns: u64) -> Option<Trend> {
+    let ages = leaks.iter().filter_map(|leak| leak.age.at_least()?.checked_sub(min_age_ns));
+    let recent: Vec<u64> = ages.filter(|age| *age < WINDOW_NS).collect();
+    let oldest = *recent.iter().max()?;
+    let young = recent.iter().filter(|age| **age < oldest / 2).count();
+    let old = recent.len() - young;
+    // The oldest marks the beginning; it came at its end.
+    let is_series = recent.len() >= SERIES && young > 0 && old > 1;
+    is_series.then(|| Trend {
+        growth: Growth { per_minute: per_minute(recent.len() - 1, 0, oldest), observed: false },
+        is_steady: true,
+    })
+}
+
+fn size(sizes: &HashMap<String, usize>, key: &str) -> usize {
+    sizes.get(key).copied().unwrap_or(0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn recent(leaks: &[Leak], min_age_ns: u64) -> Option<Growth> {
-    let mut known = leaks.iter().filter_map(|leak| leak.age.at_least()).peekable();
-    known.peek()?;
-    let recent = known.filter(|age| *age < min_age_ns + MINUTE_NS).count();
-    Some(Growth { per_minute: recent as f64, observed: false })
+fn per_minute(now: usize, before: usize, span_ns: u64) -> f64 {
+    (now as f64 - before as f64) * MINUTE_NS as f64 / span_ns as f64
 }
 
 /// Time until `used` descriptors become `limit` at `per_minute`, ns; `None`: never.
@@ -79,19 +116,53 @@ pub fn exhausted_in_ns(used: u64, limit: u64, per_minute: f64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lifecycle::age::Age;
+    use crate::lifecycle::leak::tests::sample_leak;
 
     const MINUTE: u64 = MINUTE_NS;
+    const SECOND: u64 = MINUTE / 60;
 
     fn sizes(size: usize) -> HashMap<String, usize> {
         HashMap::from([("a".to_owned(), size)])
+    }
+
+    fn leaks(ages_s: impl IntoIterator<Item = u64>) -> Vec<Leak> {
+        let aged = |age| Leak { age: Age::Exact(age * SECOND), ..sample_leak() };
+        ages_s.into_iter().map(aged).collect()
     }
 
     #[test]
     fn a_rate_is_the_difference_between_reports() {
         let mut seen = Sizes::default();
         seen.note(MINUTE, sizes(4));
-        let growth = seen.growth("a", &[], 3 * MINUTE, 0).unwrap();
-        assert_eq!((growth.per_minute, growth.observed), (-2.0, true));
+        let trend = seen.trend("a", &[], 3 * MINUTE, 0).unwrap();
+        assert_eq!((trend.growth.per_minute, trend.growth.observed), (-2.0, true));
+        assert!(!trend.is_steady);
+    }
+
+    #[test]
+    fn a_burst_is_no_trend_and_its_end_shows_after_a_minute() {
+        let mut seen = Sizes::default();
+        let burst = leaks([0; 10]);
+        seen.note(0, sizes(0));
+        for second in (5..=60).step_by(5) {
+            let trend = seen.trend("a", &burst, second * SECOND, 0).unwrap();
+            assert!(!trend.is_steady, "{second}");
+            seen.note(second * SECOND, sizes(10));
+        }
+        let later = seen.trend("a", &burst, 75 * SECOND, 0).unwrap();
+        assert!(later.growth.per_minute.abs() < f64::EPSILON, "{later:?}");
+    }
+
+    #[test]
+    fn what_grows_in_both_halves_is_steady() {
+        let mut seen = Sizes::default();
+        for step in 0..10 {
+            seen.note(step * 5 * SECOND, sizes(usize::try_from(step).unwrap()));
+        }
+        let trend = seen.trend("a", &leaks(0..10), 50 * SECOND, 0).unwrap();
+        assert!(trend.is_steady);
+        assert!((trend.growth.per_minute - 12.0).abs() < 0.01, "{trend:?}");
     }
 
     #[test]
@@ -100,13 +171,21 @@ mod tests {
         for minute in 1..20 {
             seen.note(minute * MINUTE, sizes(0));
         }
-        assert!(seen.samples.len() <= 7, "{}", seen.samples.len());
-        assert!(seen.growth("a", &[], 20 * MINUTE, 0).unwrap().observed);
+        assert!(seen.samples.len() <= 3, "{}", seen.samples.len());
+        assert!(seen.trend("a", &[], 20 * MINUTE, 0).unwrap().growth.observed);
     }
 
     #[test]
-    fn nothing_known_is_no_rate() {
-        assert_eq!(Sizes::default().growth("a", &[], MINUTE, 0), None);
+    fn the_first_report_tells_a_rate_from_a_series_of_ages_alone() {
+        let first = Sizes::default();
+        let rate = |ages| first.trend("a", &leaks(ages), MINUTE, 30 * SECOND);
+        let series = rate((30..40).collect::<Vec<_>>()).unwrap();
+        assert!((series.growth.per_minute - 60.0).abs() < 0.01, "{series:?}");
+        assert!(!series.growth.observed && series.is_steady);
+        assert_eq!(rate(vec![]), None);
+        assert_eq!(rate(vec![35; 10]), None, "one burst");
+        assert_eq!(rate(vec![31, 35]), None, "too few");
+        assert_eq!(rate(vec![500, 501, 502]), None, "long ago");
     }
 
     #[test]

@@ -9,9 +9,9 @@ use super::rows::{Rows, SocketNow};
 /// What was seen of one leaking socket before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// State it was in, then and ever since.
+    /// State it was in.
     pub state: u8,
-    /// When it was first seen in that state, ns, monotonic clock: it was so at least since then.
+    /// When it was first seen to leak, ns, monotonic clock: it did so at least since then.
     pub since_ns: u64,
     /// Whether it had a `struct socket` in the latest snapshot before.
     pub had_socket: bool,
@@ -26,10 +26,14 @@ pub struct History {
 }
 
 impl History {
-    /// What is known of a socket from earlier snapshots, where it was in the same state then.
+    /// What is known of a socket from earlier snapshots, where it was in the same state then, or
+    /// was in CLOSE_WAIT and has died since.
     #[must_use]
     pub fn of(&self, socket: &SocketNow) -> Option<Seen> {
-        self.seen.get(&socket.row.cookie).copied().filter(|seen| seen.state == socket.row.state)
+        let died =
+            |seen: &Seen| seen.state == state::CLOSE_WAIT && socket.row.state == state::CLOSE;
+        let seen = self.seen.get(&socket.row.cookie).copied();
+        seen.filter(|seen| seen.state == socket.row.state || died(seen))
     }
 
     /// Takes up a snapshot; sockets that are not in it any more are forgotten.

@@ -112,7 +112,8 @@ impl Search<'_> {
         findings.checked += 1;
         let case = self.case(socket);
         let age = case.close_wait_age();
-        if age.at_least().is_none_or(|age| age < self.question.min_age_ns) {
+        let oldest = if case.is_lower_bound_weak() { age.at_most() } else { None };
+        if age.at_least().max(oldest).is_none_or(|age| age < self.question.min_age_ns) {
             return;
         }
         findings.needs_second_look |= case.needs_second_look();
@@ -199,5 +200,114 @@ impl Search<'_> {
             time_ns: memory.eof_ns + self.question.wall_offset_ns,
             reader: party(&memory.eof_reader).unwrap_or_default(),
         })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::lifecycle::cause::Cause;
+    use tcptrace_common::memory::Task;
+    use tcptrace_common::row::SocketRow;
+    use tcptrace_common::tcp::socket_state;
+
+    const SECOND: u64 = 1_000_000_000;
+    const NOW: u64 = 1000 * SECOND;
+    const JIFFIES: u64 = (1 << 32) - 300 * 250 + 1000 * 250;
+
+    /// A leak about which nothing is known but that it is one.
+    pub fn sample_leak() -> Leak {
+        let nowhere = super::super::socket::Endpoint { addr: None, port: None };
+        Leak {
+            kind: Kind::CloseWait,
+            cause: Cause::EofNotRead,
+            evidence: Vec::new(),
+            cookie: 1,
+            netns: 1,
+            ends: Endpoints { local: nowhere, remote: nowhere },
+            role: Role::Unknown,
+            age: Age::Unknown,
+            unread_bytes: None,
+            unsent_bytes: None,
+            keepalive: false,
+            opener: None,
+            holders: Vec::new(),
+            listener: None,
+            service_port: None,
+            eof: None,
+        }
+    }
+
+    fn socket(cookie: u64, state: u8, ack_s: u64, data_s: u64) -> SocketNow {
+        let ago = |seconds: u64| (JIFFIES - seconds * 250) as u32;
+        let row = SocketRow {
+            sk: cookie,
+            cookie,
+            inode: 9,
+            state,
+            netns: 1,
+            protocol: IPPROTO_TCP,
+            socket_state: socket_state::CONNECTED,
+            flags: row_flag::HAS_SOCKET | row_flag::FIN_RECEIVED,
+            now_ns: NOW,
+            jiffies: JIFFIES,
+            rcv_nxt: 101,
+            copied_seq: 100,
+            last_ack_received: ago(ack_s),
+            last_data_received: ago(data_s),
+            ..SocketRow::default()
+        };
+        SocketNow { row, memory: None }
+    }
+
+    fn held(socket: SocketNow) -> Held {
+        Held { task: Task { pid: 5, start_ns: 50, ..Task::default() }, fd: 3, socket }
+    }
+
+    fn found(rows: &Rows) -> Vec<u64> {
+        let question = Question { min_age_ns: 30 * SECOND, traced_ns: 0, wall_offset_ns: 0 };
+        let findings = find(rows, &History::default(), &question);
+        findings.leaks.iter().map(|leak| leak.cookie).collect()
+    }
+
+    fn tables(sockets: Vec<SocketNow>, held: Vec<Held>) -> Rows {
+        Rows { sockets, held, queued: Vec::new(), namespaces: HashSet::from([1]) }
+    }
+
+    #[test]
+    fn the_lower_bound_decides_unless_probes_reset_it() {
+        let old = socket(1, state::CLOSE_WAIT, 40, 50);
+        let young = socket(2, state::CLOSE_WAIT, 10, 50);
+        let mut probed = socket(3, state::CLOSE_WAIT, 10, 50);
+        probed.row.flags |= row_flag::KEEPALIVE;
+        let mut fresh = socket(4, state::CLOSE_WAIT, 10, 20);
+        fresh.row.flags |= row_flag::KEEPALIVE;
+        assert_eq!(found(&tables(vec![old, young, probed, fresh], vec![])), [1, 3]);
+    }
+
+    #[test]
+    fn a_descriptor_of_a_socket_that_is_gone_from_its_table_is_no_leak() {
+        let closed = socket(1, state::CLOSE_WAIT, 40, 50);
+        assert_eq!(found(&tables(vec![], vec![held(closed)])), Vec::<u64>::new());
+        let mut elsewhere = closed;
+        elsewhere.row.netns = 2;
+        assert_eq!(found(&tables(vec![], vec![held(elsewhere)])), [1], "that table was not read");
+    }
+
+    #[test]
+    fn a_dead_socket_of_several_holders_is_reported_once() {
+        let dead = socket(1, state::CLOSE, 40, 50);
+        assert_eq!(found(&tables(vec![], vec![held(dead), held(dead)])), [1]);
+        let fresh = socket(2, state::CLOSE, 5, 20);
+        assert_eq!(found(&tables(vec![], vec![held(fresh)])), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn subflows_of_mptcp_are_not_judged() {
+        let mut subflow = socket(1, state::CLOSE_WAIT, 40, 50);
+        subflow.row.flags |= row_flag::SUBFLOW;
+        let rows = tables(vec![subflow], vec![]);
+        assert_eq!(found(&rows), Vec::<u64>::new());
+        assert_eq!(rows.mptcp(), 1);
     }
 }

@@ -44,25 +44,47 @@ impl Case<'_> {
         Age::Between { min, max: Some((since_data + jiffies.tick_ns()).max(min)) }
     }
 
-    /// How long the connection has been over. Nothing bounds it from below but earlier snapshots;
-    /// it was alive when the last acknowledgement came.
+    /// How long a socket whose connection is over has leaked: since the peer's FIN, where that
+    /// came first. Where neither was traced, nothing bounds it from below but earlier snapshots.
     #[must_use]
     pub fn dead_age(&self) -> Age {
         if let Some(age) = self.traced_age() {
             return Age::Exact(age);
         }
-        let tick = self.jiffies.map_or(0, Jiffies::tick_ns);
-        let max = self.since(self.socket.row.last_ack_received).map(|age| age + tick);
-        match (self.seen_for().filter(|age| *age > 0), max) {
+        let died = self.socket.current_memory().map(|memory| memory.since_ns);
+        let died = died.filter(|since| *since != 0);
+        let died = died.map(|since| self.socket.row.now_ns.saturating_sub(since));
+        let min = died.max(self.seen_for()).filter(|age| *age > 0);
+        match (min, self.dead_at_most()) {
             (Some(min), max) => Age::Between { min, max: max.map(|max| max.max(min)) },
             (None, Some(max)) => Age::AtMost(max),
             (None, None) => Age::Unknown,
         }
     }
 
+    /// It was well when the last data came, or, if the peer never closed, the last
+    /// acknowledgement.
+    fn dead_at_most(&self) -> Option<u64> {
+        let row = &self.socket.row;
+        let well = if self.socket.has(row_flag::FIN_RECEIVED) {
+            row.last_data_received
+        } else {
+            row.last_ack_received
+        };
+        Some(self.since(well)? + self.jiffies.map_or(0, Jiffies::tick_ns))
+    }
+
+    /// Whether the lower bound of the age says little, because the peer goes on to acknowledge:
+    /// the probes of keepalive, or those of a closed window.
+    #[must_use]
+    pub fn is_lower_bound_weak(&self) -> bool {
+        self.traced_age().is_none() && (self.socket.has(row_flag::KEEPALIVE) || self.unsent() > 0)
+    }
+
     fn traced_age(&self) -> Option<u64> {
         let memory = self.socket.current_memory()?;
-        (memory.since_ns != 0).then(|| self.socket.row.now_ns.saturating_sub(memory.since_ns))
+        let since = memory.leak_since_ns;
+        (since != 0).then(|| self.socket.row.now_ns.saturating_sub(since))
     }
 
     fn seen_for(&self) -> Option<u64> {
@@ -84,21 +106,33 @@ impl Case<'_> {
             Cause::HeldByOther => self.is_held_by_other(),
             Cause::HalfClose => self.still_sends(),
             Cause::SendBlocked => self.unsent() > 0 && self.is_stuck() && !self.still_sends(),
-            Cause::DataNotRead => self.receive_queue() > 1,
-            Cause::EofNotRead => self.receive_queue() == 1,
-            Cause::EofReadNotClosed => self.receive_queue() == 0 && self.witness().is_some(),
-            Cause::FinConsumedNotClosed => self.receive_queue() == 0 && self.witness().is_none(),
-            Cause::DeadReset | Cause::DeadClosed => false,
+            cause => self.was_read_so_far(*cause),
         };
         Cause::ALL.iter().copied().filter(applies).collect()
+    }
+
+    /// Whether a cause says how far the application has read, and says it right.
+    fn was_read_so_far(&self, cause: Cause) -> bool {
+        let queue = self.receive_queue();
+        match cause {
+            Cause::DataNotRead => queue > 1,
+            Cause::EofNotRead => queue == 1,
+            Cause::EofReadNotClosed => queue == 0 && self.witness().is_some(),
+            Cause::FinConsumedNotClosed => queue == 0 && self.witness().is_none(),
+            _ => false,
+        }
     }
 
     /// All causes that apply to a socket whose connection is over, the verdict first.
     #[must_use]
     pub fn dead_causes(&self) -> Vec<Cause> {
         let verdict = if self.was_reset() { Cause::DeadReset } else { Cause::DeadClosed };
-        let inherited = self.is_held_by_other().then_some(Cause::HeldByOther);
-        [verdict].into_iter().chain(inherited).collect()
+        let also = |cause: &Cause| match cause {
+            Cause::HeldByOther => self.is_held_by_other(),
+            cause => self.socket.has(row_flag::FIN_RECEIVED) && self.was_read_so_far(*cause),
+        };
+        let evidence = Cause::ALL.iter().copied().filter(also);
+        [verdict].into_iter().chain(evidence).collect()
     }
 
     /// Whether this is a dead connection, and not a socket that never had one: a failed or never
@@ -166,9 +200,19 @@ impl Case<'_> {
 
     fn is_held_by_other(&self) -> bool {
         let Some(opener) = self.opener() else { return false };
-        let is_opener =
-            |held: &&Held| held.task.pid == opener.pid && held.task.start_ns == opener.start_ns;
-        !self.holders.is_empty() && !self.holders.iter().any(is_opener)
+        !self.holders.is_empty() && !self.is_held_by(opener) && !self.is_used_by_holder()
+    }
+
+    /// Whether a process has a descriptor.
+    fn is_held_by(&self, task: &Task) -> bool {
+        let is = |held: &&Held| held.task.pid == task.pid && held.task.start_ns == task.start_ns;
+        self.holders.iter().any(is)
+    }
+
+    /// Whether one of the holders read the end: then it is the one that was meant to have it, as
+    /// in a server that forks for each connection.
+    fn is_used_by_holder(&self) -> bool {
+        self.witness().is_some_and(|memory| self.is_held_by(&memory.eof_reader))
     }
 
     /// Whether end-of-file was consumed and data still goes out and arrives.
@@ -260,6 +304,7 @@ mod tests {
         SocketMemory {
             state: state::CLOSE_WAIT,
             since_ns: NOW - 7 * SECOND,
+            leak_since_ns: NOW - 7 * SECOND,
             opener: task(5, 50),
             ..SocketMemory::default()
         }
@@ -288,7 +333,7 @@ mod tests {
         let mut socket = socket();
         socket.memory = Some(SocketMemory { state: state::ESTABLISHED, ..memory() });
         assert!(!case(&socket, &[], None).close_wait_age().is_exact());
-        socket.memory = Some(SocketMemory { since_ns: 0, ..memory() });
+        socket.memory = Some(SocketMemory { leak_since_ns: 0, ..memory() });
         assert!(!case(&socket, &[], None).close_wait_age().is_exact());
     }
 
@@ -421,10 +466,44 @@ mod tests {
 
     #[test]
     fn a_dead_age_that_is_not_known_is_not_zero() {
-        let socket = dead(0, true);
-        let age = case(&socket, &[], None).dead_age();
-        assert_eq!(age, Age::AtMost(10 * SECOND + 4_000_000));
-        assert_eq!(age.at_least(), None);
+        let age = |fin| case(&dead(0, fin), &[], None).dead_age();
+        assert_eq!(age(false), Age::AtMost(10 * SECOND + 4_000_000));
+        assert_eq!(age(true), Age::AtMost(20 * SECOND + 4_000_000));
+        assert_eq!(age(true).at_least(), None);
+    }
+
+    #[test]
+    fn who_dies_in_close_wait_has_leaked_since_the_fin() {
+        let mut socket = dead(32, true);
+        let dead = SocketMemory { state: state::CLOSE, since_ns: NOW - SECOND, ..memory() };
+        socket.memory = Some(dead);
+        assert_eq!(case(&socket, &[], None).dead_age(), Age::Exact(7 * SECOND));
+        socket.memory = Some(SocketMemory { leak_since_ns: 0, ..dead });
+        assert_eq!(case(&socket, &[], None).dead_age().at_least(), Some(SECOND));
+        let seen = Some(seen(NOW - 4 * SECOND));
+        assert_eq!(case(&socket, &[], seen).dead_age().at_least(), Some(4 * SECOND));
+        assert_eq!(case(&socket, &[], seen).dead_causes(), [Cause::DeadReset, Cause::EofNotRead]);
+    }
+
+    #[test]
+    fn probes_make_the_lower_bound_weak() {
+        let mut socket = socket();
+        assert!(!case(&socket, &[], None).is_lower_bound_weak());
+        socket.row.flags |= row_flag::KEEPALIVE;
+        assert!(case(&socket, &[], None).is_lower_bound_weak());
+        socket.memory = Some(memory());
+        assert!(!case(&socket, &[], None).is_lower_bound_weak(), "traced");
+    }
+
+    #[test]
+    fn a_child_that_read_the_end_is_no_other() {
+        let mut socket = socket();
+        socket.row.copied_seq = 101;
+        let child = held(task(6, 60));
+        let eof_reader = task(6, 60);
+        socket.memory = Some(SocketMemory { eof_ns: 1, eof_reader, ..memory() });
+        let causes = case(&socket, &[&child], None).close_wait_causes();
+        assert_eq!(causes, [Cause::EofReadNotClosed]);
     }
 
     #[test]
