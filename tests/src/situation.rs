@@ -61,6 +61,9 @@ impl Situation {
     pub const READ_EOF_KEEP: Self = server(&["read-eof-keep"], SEND_CLOSE);
     /// The server never reads; nothing but the FIN came.
     pub const NEVER_READ: Self = server(&["never-read"], CLOSE);
+    /// The server never reads, and probes its peer, which closed its side only and answers.
+    pub const KEEPALIVE: Self =
+        server(&["never-read", "--keepalive", "1"], &["connect", "--then", "shutdown"]);
     /// The server reads 4 bytes of 11.
     pub const READ_PART: Self = server(&["read-part", "--read", "4"], SEND_CLOSE);
     /// The server reads all bytes and the FIN with them, and never sees a 0.

@@ -1,12 +1,14 @@
 //! Who is named: threads, filters by process, hostile neighbours, and nobody without reason.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tcptrace_tests::case::Expect;
 use tcptrace_tests::cases;
+use tcptrace_tests::clock::monotonic_ns;
 use tcptrace_tests::netns::NetPair;
 use tcptrace_tests::situation::{Situation, Staged};
 use tcptrace_tests::tool::{Running, leaks_once};
+use tcptrace_tests::wait::until;
 
 cases! {
     /// The thread's tid, and the process's name.
@@ -144,5 +146,23 @@ fn a_closed_socket_is_forgotten() -> Result<()> {
     staged.server.tell("close")?;
     staged.server.fact("released_at")?;
     ensure!(leaks_once(&options)?.leaks()?.is_empty());
+    Ok(())
+}
+
+/// Each probe is acknowledged, so nothing tells a late start when the FIN came; the leak is
+/// reported with what is certain: more than nothing, less than since the last data.
+#[test]
+fn keepalive_does_not_hide_an_old_leak() -> Result<()> {
+    let pair = NetPair::new()?;
+    let staged = Situation::KEEPALIVE.stage(&pair)?;
+    let (_, entered) = staged.entered()?;
+    until("the leak to be old", || Ok((monotonic_ns() - entered > 3_500_000_000).then_some(())))?;
+    let place = pair.a.path().display().to_string();
+    let leaks = leaks_once(&["--min-age", "3s", "--netns", &place])?.leaks()?;
+    ensure!(leaks.len() == 1, "{leaks:?}");
+    let age = |name: &str| leaks[0][name].as_i64().context("no age");
+    ensure!(leaks[0]["keepalive"] == true && leaks[0]["age_exact"] == false, "{leaks:?}");
+    ensure!(age("age_ns")? < 3_000_000_000, "the scenario has no probes: {leaks:?}");
+    ensure!(age("age_max_ns")? >= 3_500_000_000, "{leaks:?}");
     Ok(())
 }

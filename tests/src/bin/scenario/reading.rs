@@ -3,9 +3,11 @@
 use std::ffi::CStr;
 use std::io::Read;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::sys::prctl;
+use socket2::{SockRef, TcpKeepalive};
 
 use crate::args::Args;
 use crate::{control, net};
@@ -20,9 +22,17 @@ pub fn read_eof_keep(args: &Args) -> Result<()> {
     net::keep(stream)
 }
 
+/// With `--keepalive SECONDS` the socket probes its peer after so long a silence.
 pub fn never_read(args: &Args) -> Result<()> {
     let listener = net::listen(args)?;
-    net::keep(net::accept(&listener)?)
+    let stream = net::accept(&listener)?;
+    let silence: u64 = args.or("keepalive", 0)?;
+    if silence > 0 {
+        let silence = Duration::from_secs(silence);
+        let probes = TcpKeepalive::new().with_time(silence).with_interval(silence);
+        SockRef::from(&stream).set_tcp_keepalive(&probes)?;
+    }
+    net::keep(stream)
 }
 
 /// Reads `--read` bytes of a longer message.
