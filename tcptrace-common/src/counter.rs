@@ -43,7 +43,7 @@ counters! {
     MemoryStale = "memory_stale" loss,
     /// Transitions from a state other than the remembered one: one in between was missed.
     TransitionMissed = "transition_missed" loss,
-    /// Accept queues longer than one snapshot can walk; the rest is matched by address.
+    /// Accept queues that were not walked to their end; the rest is matched by address.
     QueueCut = "queue_cut" loss,
 }
 

@@ -103,6 +103,10 @@ fields! {
     LastDataSent = optional "tcp_sock"."lsndtime",
     /// When an acknowledgement last came, in jiffies.
     LastAckReceived = optional "tcp_sock"."rcv_tstamp",
+    /// Silence before keepalive probes, in jiffies; 0: the namespace's default.
+    KeepaliveTime = optional "tcp_sock"."keepalive_time",
+    /// That default (`net.ipv4.tcp_keepalive_time`), in jiffies.
+    NetKeepaliveTime = optional "net"."ipv4.sysctl_tcp_keepalive_time",
     /// Whether this is a subflow of MPTCP; absent without `CONFIG_MPTCP`.
     IsMptcp = optional "tcp_sock"."is_mptcp",
     /// Thread-group leader.

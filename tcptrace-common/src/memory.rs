@@ -86,7 +86,8 @@ pub struct SocketMemory {
     pub tuple: Tuple,
     /// `write_seq` when the peer's FIN came.
     pub write_seq_at_fin: u32,
-    /// `sk_err` at the transition to CLOSE.
+    /// `sk_err` at the transition to CLOSE. For a listener: `errno` of the last accept() that
+    /// failed for want of something (descriptors, memory), 0 once one has succeeded since.
     pub end_error: i32,
     /// TCP state after the last transition seen.
     pub state: u8,

@@ -13,8 +13,6 @@ pub mod kind {
     pub const SOCKET: u32 = 1;
     /// [`super::HolderRow`] then [`super::SocketRow`]: a descriptor of one task.
     pub const HOLDER: u32 = 2;
-    /// [`super::QueueRow`]: one child in a listener's accept queue.
-    pub const QUEUED: u32 = 3;
 }
 
 /// Bits of [`SocketRow::flags`].
@@ -55,17 +53,6 @@ pub struct HolderRow {
 }
 wire!(HolderRow, 40);
 
-/// A child in an accept queue. Addresses of `struct sock`, comparable within one snapshot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct QueueRow {
-    /// The listener.
-    pub listener: u64,
-    /// The connection that waits for accept().
-    pub child: u64,
-}
-wire!(QueueRow, 16);
-
 /// A socket as the kernel has it. Sequence numbers and jiffies are raw; user space subtracts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -76,6 +63,8 @@ pub struct SocketRow {
     pub cookie: u64,
     /// Inode number; 0 without a `struct socket`.
     pub inode: u64,
+    /// For a child in an accept queue: address of the listener's `struct sock`; 0: not found.
+    pub listener: u64,
     /// Monotonic clock at this row, ns.
     pub now_ns: u64,
     /// `jiffies_64` at this row.
@@ -98,6 +87,8 @@ pub struct SocketRow {
     pub last_ack_received: u32,
     /// `lsndtime`: when data was last sent, low 32 bits of jiffies.
     pub last_data_sent: u32,
+    /// Silence after which keepalive probes, if it is on, in jiffies; 0: not known.
+    pub keepalive_after: u32,
     /// For a listener: connections that wait for accept().
     pub backlog: u32,
     /// For a listener: limit of the accept queue.
@@ -115,6 +106,6 @@ pub struct SocketRow {
     /// [`row_flag`].
     pub flags: u8,
     /// Padding.
-    pub pad: [u8; 6],
+    pub pad: [u8; 2],
 }
-wire!(SocketRow, 136);
+wire!(SocketRow, 144);

@@ -46,6 +46,8 @@ pub mod socket_state {
     pub const CONNECTING: u8 = 2;
     /// Connected, or accepted.
     pub const CONNECTED: u8 = 3;
+    /// What shutdown() makes of "connecting" once the connection is over (`inet_shutdown`).
+    pub const DISCONNECTING: u8 = 4;
 }
 
 /// Bit numbers in `sk->sk_flags` (`enum sock_flags`, `include/net/sock.h`).
@@ -60,3 +62,5 @@ pub mod sock_flag {
 pub const RCV_SHUTDOWN: u8 = 1;
 /// `MSG_PEEK` (`include/linux/socket.h`).
 pub const MSG_PEEK: i32 = 2;
+/// `MSG_ERRQUEUE` (`include/linux/socket.h`): reads errors and timestamps, not the stream.
+pub const MSG_ERRQUEUE: i32 = 0x2000;

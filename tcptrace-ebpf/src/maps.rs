@@ -2,7 +2,7 @@
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use tcptrace_common::counter::{self, Counter};
 use tcptrace_common::memory::SocketMemory;
 
@@ -21,6 +21,11 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 /// [`Counter`]s.
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT as u32, 0);
+
+/// From the child in an accept queue to its listener, by address: written while the iterator
+/// shows the listener, taken out when it comes to the child.
+#[map]
+pub static WAITING: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1 << 14, 0);
 
 /// Where an iterator builds a row; programs have 512 bytes of stack.
 #[map]

@@ -1,5 +1,6 @@
 //! The memory of a socket: found, made, forgotten.
 
+use aya_ebpf::bindings::BPF_NOEXIST;
 use tcptrace_common::counter::Counter;
 use tcptrace_common::memory::SocketMemory;
 
@@ -20,6 +21,9 @@ pub fn recall(sk: Sock, cookie: u64) -> Option<&'static mut SocketMemory> {
         count(Counter::MemoryStale);
         *memory = SocketMemory::default();
     }
+    if cookie != 0 {
+        memory.cookie = cookie;
+    }
     Some(memory)
 }
 
@@ -31,14 +35,20 @@ pub fn begin(sk: Sock, memory: &SocketMemory) {
     }
 }
 
-/// As [`recall`], and starts an empty memory where there is none.
+/// As [`recall`], and starts an empty memory where there is none. Another CPU may do so at the
+/// same moment; then the first one stays.
 #[inline(always)]
 pub fn recall_or_begin(sk: Sock, cookie: u64) -> Option<&'static mut SocketMemory> {
     match recall(sk, cookie) {
         Some(memory) => Some(memory),
         None => {
-            begin(sk, &SocketMemory { cookie, ..SocketMemory::default() });
-            recall(sk, cookie)
+            let empty = SocketMemory { cookie, ..SocketMemory::default() };
+            let _ = SOCKETS.insert(sk.key(), &empty, u64::from(BPF_NOEXIST));
+            let memory = recall(sk, cookie);
+            if memory.is_none() {
+                count(Counter::MemoryFull);
+            }
+            memory
         }
     }
 }

@@ -123,9 +123,7 @@ impl Sock {
     pub fn concerns_leaks(self, socket: Socket) -> bool {
         match self.state() {
             state::CLOSE_WAIT | state::LISTEN => true,
-            state::CLOSE => {
-                matches!(socket.state(), socket_state::CONNECTING | socket_state::CONNECTED)
-            }
+            state::CLOSE => socket.state() != 0 && socket.state() != socket_state::UNCONNECTED,
             _ => false,
         }
     }
@@ -145,7 +143,8 @@ impl Sock {
         row.backlog = self.get(Field::SkAckBacklog);
         row.backlog_max = self.get(Field::SkMaxAckBacklog);
         row.flags = self.row_flags();
-        row.pad = [0; 6];
+        row.listener = 0;
+        row.pad = [0; 2];
         self.describe_socket(row);
         self.describe_tcp(row);
     }
@@ -171,6 +170,7 @@ impl Sock {
             row.last_data_received = 0;
             row.last_ack_received = 0;
             row.last_data_sent = 0;
+            row.keepalive_after = 0;
             return;
         }
         row.rcv_nxt = self.get(Field::RcvNxt);
@@ -180,8 +180,20 @@ impl Sock {
         row.last_data_received = self.get(Field::LastDataReceived);
         row.last_ack_received = self.get(Field::LastAckReceived);
         row.last_data_sent = self.get(Field::LastDataSent);
+        row.keepalive_after = self.keepalive_after();
         if self.get::<u8>(Field::IsMptcp) & 1 != 0 {
             row.flags |= row_flag::SUBFLOW;
+        }
+    }
+
+    /// Silence before keepalive probes: the socket's own or the namespace's.
+    #[inline(always)]
+    fn keepalive_after(self) -> u32 {
+        match self.get(Field::KeepaliveTime) {
+            0 => read_pointer(self.0, Field::SkcNet)
+                .and_then(|net| read(net, Field::NetKeepaliveTime))
+                .unwrap_or_default(),
+            own => own,
         }
     }
 

@@ -21,12 +21,14 @@ fn main() -> ExitCode {
 
 /// Prints what stands instead of a run: help, version, a usage error.
 fn leave(exit: &Exit) -> ExitCode {
-    // Nothing can be done about a closed stream; the status says it all.
-    let _ = match exit.stream {
+    let written = match exit.stream {
         Stream::Stdout => io::stdout().write_all(exit.text.as_bytes()),
         Stream::Stderr => io::stderr().write_all(exit.text.as_bytes()),
     };
-    ExitCode::from(exit.status)
+    match written {
+        Err(error) if exit.status == 0 => failed(&error.into()),
+        _ => ExitCode::from(exit.status),
+    }
 }
 
 /// One line that says what failed. That nobody reads any more (`| head`) is no failure.

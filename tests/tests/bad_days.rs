@@ -4,10 +4,11 @@ use std::fs;
 use std::io::pipe;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tcptrace_tests::bpf::{self, Object};
 use tcptrace_tests::netns::NetPair;
 use tcptrace_tests::situation::{Situation, Staged};
@@ -208,5 +209,34 @@ fn the_table_is_not_too_wide() -> Result<()> {
         let text = line.text();
         ensure!(text.chars().count() <= 100, "{} columns: {text}", text.chars().count());
     }
+    Ok(())
+}
+
+/// Nobody reads on: the first signal asks for a last report, the second ends the program.
+#[test]
+fn a_stalled_reader_does_not_keep_it() -> Result<()> {
+    let pair = NetPair::new()?;
+    let _leak = old_leak(&pair)?;
+    let options = ["leaks", "-o", "json", "--min-age", "1s", "--interval", "10ms"];
+    // Held open, never read.
+    let (_reader, writer) = pipe()?;
+    let mut child = tool::command(&options)?.stdout(writer).stderr(Stdio::null()).spawn()?;
+    let pid = Pid::from_raw(i32::try_from(child.id())?);
+    let blocked = || -> Result<bool> {
+        Ok(fs::read_to_string(format!("/proc/{pid}/wchan"))?.contains("pipe_write"))
+    };
+    let result = until("the pipe to be full", || Ok(blocked()?.then_some(()))).and_then(|()| {
+        kill(pid, Signal::SIGTERM)?;
+        until("the first signal to be taken up", || {
+            let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+            let pending = status.lines().find(|line| line.starts_with("ShdPnd"));
+            Ok(pending.is_some_and(|line| line.ends_with("0000000000000000")).then_some(()))
+        })?;
+        kill(pid, Signal::SIGTERM)?;
+        until("its end", || Ok(child.try_wait()?))
+    });
+    let _ = child.kill();
+    let _ = child.wait();
+    ensure!(result?.code().is_none(), "the signal ended it");
     Ok(())
 }

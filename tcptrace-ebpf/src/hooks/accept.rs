@@ -9,7 +9,7 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::tracepoint;
 use aya_ebpf::programs::TracePointContext;
 use tcptrace_common::counter::Counter;
-use tcptrace_common::memory::role;
+use tcptrace_common::memory::{SocketMemory, role};
 use tcptrace_common::tcp::{IPPROTO_TCP, state};
 
 use crate::maps::count;
@@ -36,8 +36,14 @@ fn tcptrace_accept4(ctx: TracePointContext) -> u32 {
 fn on_exit(ctx: &TracePointContext) -> Option<()> {
     // SAFETY: the field is there on every kernel with this tracepoint; the helper checks.
     let returned: i64 = unsafe { ctx.read_at(RETURNED) }.ok()?;
-    let fd = u64::try_from(returned).ok()?;
-    let sk = sock_at(fd)?;
+    if returned < 0 {
+        return if is_want(returned) {
+            failed(first_argument().and_then(sock_at)?, returned)
+        } else {
+            None
+        };
+    }
+    let sk = sock_at(returned as u64)?;
     accepted(sk)?;
     if let Some(listener) = first_argument().and_then(sock_at) {
         served(listener);
@@ -61,15 +67,38 @@ pub fn accepted(sk: Sock) -> Option<()> {
     Some(())
 }
 
-/// Remembers that accept() has just succeeded on a listener.
+/// Whether accept() failed because the process or the host has run out of something: `EMFILE`,
+/// `ENFILE`, `ENOMEM`, `ENOBUFS` (`include/uapi/asm-generic/errno.h`). That an accept() finds
+/// nothing or is interrupted is normal.
 #[inline(always)]
-pub fn served(listener: Sock) -> Option<()> {
+fn is_want(returned: i64) -> bool {
+    matches!(returned, -24 | -23 | -12 | -105)
+}
+
+/// Remembers on a listener that accept() is called and fails.
+#[inline(always)]
+fn failed(listener: Sock, returned: i64) -> Option<()> {
+    listening(listener)?.end_error = -returned as i32;
+    Some(())
+}
+
+/// The memory of a listener; `None` where it is not one.
+#[inline(always)]
+fn listening(listener: Sock) -> Option<&'static mut SocketMemory> {
     if listener.stream_protocol()? != IPPROTO_TCP || listener.state() != state::LISTEN {
         return None;
     }
     let memory = recall_or_begin(listener, listener.raw_cookie())?;
     memory.role = role::LISTENER;
     memory.state = state::LISTEN;
+    Some(memory)
+}
+
+/// Remembers that accept() has just succeeded on a listener.
+#[inline(always)]
+pub fn served(listener: Sock) -> Option<()> {
+    let memory = listening(listener)?;
+    memory.end_error = 0;
     // SAFETY: no preconditions.
     memory.last_accept_ns = unsafe { bpf_ktime_get_ns() };
     Some(())

@@ -2,13 +2,14 @@
 //!
 //! Kernel contract (since 6.3; seen on 6.12, 6.18, 7.3): `sock_recv_length(sk, ret, flags)` fires
 //! at the end of every receive call, in the context of the reader. `ret` is 0 at end-of-file, but
-//! also for a read of zero bytes, and the peer's FIN may not be there; so the socket is asked.
+//! also for a read of zero bytes, and the peer's FIN may not be there; so the socket is asked. (A
+//! read of zero bytes consumes a FIN that waits, and returns 0: it counts as told.)
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use tcptrace_common::counter::Counter;
-use tcptrace_common::tcp::MSG_PEEK;
+use tcptrace_common::tcp::{MSG_ERRQUEUE, MSG_PEEK};
 
 use crate::maps::count;
 use crate::memory::recall_or_begin;
@@ -18,7 +19,7 @@ use crate::task::current_process;
 #[btf_tracepoint(function = "sock_recv_length")]
 fn tcptrace_eof(ctx: BtfTracePointContext) -> i32 {
     let (returned, flags): (i32, i32) = (ctx.arg(1), ctx.arg(2));
-    if returned == 0 && flags & MSG_PEEK == 0 {
+    if returned == 0 && flags & (MSG_PEEK | MSG_ERRQUEUE) == 0 {
         witness(Sock::new(ctx.arg(0)));
     }
     0

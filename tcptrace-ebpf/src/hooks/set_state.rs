@@ -94,6 +94,9 @@ fn dwell(memory: &SocketMemory, from: u8, now: u64) -> u64 {
 /// What is to be remembered of the moment in which a state is entered.
 #[inline(always)]
 fn enter(sk: Sock, from: u8, to: u8, memory: &mut SocketMemory) {
+    if from == state::ESTABLISHED {
+        memory.flags |= memory_flag::ESTABLISHED;
+    }
     match to {
         state::ESTABLISHED => memory.flags |= memory_flag::ESTABLISHED,
         state::CLOSE_WAIT => {

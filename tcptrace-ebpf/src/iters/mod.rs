@@ -19,8 +19,6 @@ pub struct Scratch {
     header: RowHeader,
     holder: HolderRow,
     socket: SocketRow,
-    /// Children of a listener that were shown.
-    shown: u32,
 }
 
 /// Where the iterator's output goes.
@@ -65,10 +63,14 @@ impl Output {
 /// What is remembered of the socket that `row` describes, marked in the row.
 #[inline(always)]
 fn remembered(sk: Sock, row: &mut SocketRow) -> Option<&'static SocketMemory> {
-    let memory = SOCKETS.get_ptr(sk.key())?;
+    let memory = SOCKETS.get_ptr_mut(sk.key())?;
     // SAFETY: a value of the map lives at least until this program returns; hooks may write to
-    // it meanwhile, which tears at worst a field that user space checks against the row.
-    let memory = unsafe { &*memory };
+    // it meanwhile, and user space compares the cookie once more in its copy.
+    let memory = unsafe { &mut *memory };
+    if memory.cookie == 0 {
+        // Begun by a hook that could not ask for the cookie: nothing but births and accepts.
+        memory.cookie = row.cookie;
+    }
     if memory.cookie != row.cookie {
         return None;
     }

@@ -8,20 +8,16 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::bpf_loop;
 use tcptrace_common::counter::Counter;
-use tcptrace_common::row::{QueueRow, RowHeader, SocketRow, kind};
+use tcptrace_common::row::{RowHeader, SocketRow, kind};
 use tcptrace_common::tcp::state;
 
-use crate::iters::{Arguments, Output, Scratch, remembered, socket_length};
-use crate::maps::{SCRATCH, count};
+use crate::iters::{Arguments, Output, remembered, socket_length};
+use crate::maps::{SCRATCH, WAITING, count};
 use crate::sock::{AcceptQueue, Sock};
 
 /// Most children of one listener that are walked: the largest accept queue there can be
 /// (`somaxconn` is 16 bits wide in the listener).
 const QUEUE_WALK: u32 = 1 << 16;
-
-/// Most children that are shown in a row: their rows and the listener's own must fit into the
-/// reader's buffer of eight pages.
-const QUEUE_SHOWN: u32 = 1200;
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/tcp")]
@@ -48,6 +44,9 @@ fn show(output: Output, sk: Sock) -> Option<()> {
     sk.describe(&mut scratch.socket);
     // SAFETY: the iterator's argument.
     scratch.socket.cookie = unsafe { sk.cookie() };
+    if scratch.socket.inode == 0 {
+        scratch.socket.listener = listener_of(sk);
+    }
     let memory = remembered(sk, &mut scratch.socket);
     scratch.header = RowHeader { kind: kind::SOCKET, length: socket_length(memory) };
     output.write(&scratch.header)?;
@@ -56,56 +55,46 @@ fn show(output: Output, sk: Sock) -> Option<()> {
         output.write(memory)?;
     }
     if state == state::LISTEN && scratch.socket.backlog > 0 {
-        show_queue(output, sk, scratch);
+        note_queue(sk);
     }
     Some(())
 }
 
-/// Shows which children in CLOSE_WAIT wait in the queue of this very listener; with
-/// `SO_REUSEPORT` the address does not tell.
+/// The listener in whose queue a child was found a moment ago; 0 where it was not.
 #[inline(always)]
-fn show_queue(output: Output, listener: Sock, scratch: &mut Scratch) {
-    scratch.shown = 0;
-    let queue = AcceptQueue::of(listener);
-    let mut walk = Walk { output, listener, queue, shown: &raw mut scratch.shown };
+fn listener_of(child: Sock) -> u64 {
+    let Some(listener) = WAITING.get_ptr(child.key()) else { return 0 };
+    // SAFETY: a value of the map lives at least until this program returns.
+    unsafe { *listener }
+}
+
+/// Notes which children in CLOSE_WAIT wait in the queue of this very listener; with
+/// `SO_REUSEPORT` the address does not tell. The kernel shows listeners before connections
+/// (`tcp_seek_last_pos`), so the note is there when the child comes.
+#[inline(always)]
+fn note_queue(listener: Sock) {
+    let mut walk = Walk { listener: listener.key(), queue: AcceptQueue::of(listener) };
     // SAFETY: the kernel calls back with a pointer to `walk` before the helper returns.
-    unsafe { bpf_loop(QUEUE_WALK, show_child as *mut c_void, (&raw mut walk).cast::<c_void>(), 0) };
+    unsafe { bpf_loop(QUEUE_WALK, note_child as *mut c_void, (&raw mut walk).cast::<c_void>(), 0) };
     if !walk.queue.is_done() {
         count(Counter::QueueCut);
     }
 }
 
 struct Walk {
-    output: Output,
-    listener: Sock,
+    listener: u64,
     queue: AcceptQueue,
-    /// Kept in a map, whose values the verifier does not follow: a counter on the stack would
-    /// make each step a new state to it.
-    shown: *mut u32,
 }
 
-/// One step of [`show_queue`], called by the kernel: a loop in the program itself costs the
+/// One step of [`note_queue`], called by the kernel: a loop in the program itself costs the
 /// verifier a third of a second. Returns 1 to end the walk.
-extern "C" fn show_child(_index: u32, walk: *mut Walk) -> i64 {
-    // SAFETY: the pointer that `show_queue` gave.
+extern "C" fn note_child(_index: u32, walk: *mut Walk) -> i64 {
+    // SAFETY: the pointer that `note_queue` gave.
     let walk = unsafe { &mut *walk };
     let Some(child) = walk.queue.next() else { return 1 };
-    if child.state() != state::CLOSE_WAIT {
-        return 0;
+    if child.state() == state::CLOSE_WAIT {
+        // The map replaces its oldest entries, so this does not fail for want of room.
+        let _ = WAITING.insert(child.key(), walk.listener, 0);
     }
-    let row = Queued {
-        header: RowHeader { kind: kind::QUEUED, length: size_of::<QueueRow>() as u32 },
-        row: QueueRow { listener: walk.listener.key(), child: child.key() },
-    };
-    // SAFETY: the pointer leads into this CPU's own scratch slot.
-    let shown = unsafe { &mut *walk.shown };
-    *shown += 1;
-    let written = walk.output.write(&row);
-    i64::from(written.is_none() || *shown >= QUEUE_SHOWN)
-}
-
-#[repr(C)]
-struct Queued {
-    header: RowHeader,
-    row: QueueRow,
+    0
 }

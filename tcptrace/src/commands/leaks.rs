@@ -1,11 +1,15 @@
 //! `tcptrace leaks`.
 
 use std::io::{IsTerminal as _, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bytes::Buf as _;
 use jiff::tz::TimeZone;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use tcptrace_common::tcp::state;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
@@ -48,7 +52,7 @@ pub async fn run(plan: &LeaksPlan, out: &mut dyn Write) -> Result<Outcome> {
     if plan.until != Until::Once {
         warn(&format!("tracing; a report every {:?}, Ctrl-C for the last one", plan.interval));
     }
-    let mut watch = Watch::new(plan, filter, kernel, notices, host.release);
+    let mut watch = Watch::new(plan, filter, kernel, notices, &host);
     let mut output = renderer(plan.output, plan.by);
     let leaks = follow(plan, &mut watch, ring, &mut stop, output.as_mut(), out).await?;
     Ok(if plan.exit_code && leaks > 0 { Outcome::Found } else { Outcome::Done })
@@ -93,6 +97,7 @@ async fn follow(
     let mut next = Instant::now();
     stop.count_from(next);
     loop {
+        drain(&mut ring, watch);
         let report = watch.report()?;
         watch.notices.say();
         output.write(&report, out).and_then(|()| out.flush()).context("cannot write the report")?;
@@ -118,15 +123,32 @@ async fn wait(
             () = sleep_until(until) => return Ok(()),
             ready = ring.ready() => ready?,
         }
-        let mut damaged = None;
-        ring.drain(|record| match event::decode(&mut record.chunk()) {
-            Ok(event::Event::Transition(_)) => watch.note_closed_late(),
-            Err(error) => damaged = Some(error),
-        });
-        if let Some(error) = damaged {
-            watch.notices.add("damaged-record", &format!("{error:#}; the record is left out"));
-        }
+        drain(ring, watch);
     }
+}
+
+/// Takes up all records that are there.
+fn drain(ring: &mut Ring, watch: &mut Watch<'_>) {
+    let mut damaged = None;
+    ring.drain(|record| match event::decode(&mut record.chunk()) {
+        Ok(event) => watch.note(&event),
+        Err(error) => damaged = Some(error),
+    });
+    if let Some(error) = damaged {
+        watch.notices.add("damaged-record", &format!("{error:#}; the record is left out"));
+    }
+}
+
+/// The first signal asks for a last report; where that cannot be written because nobody reads on,
+/// the second one ends the program.
+fn end_at_second_signal() -> Result<()> {
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_default(signal, Arc::clone(&asked))
+            .and_then(|_| flag::register(signal, Arc::clone(&asked)))
+            .context("cannot watch for signals")?;
+    }
+    Ok(())
 }
 
 /// When to stop.
@@ -140,6 +162,7 @@ struct Stop {
 
 impl Stop {
     fn new(until: Until) -> Result<Self> {
+        end_at_second_signal()?;
         Ok(Self {
             until,
             deadline: None,

@@ -34,6 +34,13 @@ impl Notices {
                  hold their sockets; run as root",
             );
         }
+        if !host.may_inspect() {
+            notices.add(
+                "other-users-hidden",
+                "without CAP_SYS_PTRACE the names and the network namespaces of other users' \
+                 processes stay unknown; run as root with all capabilities",
+            );
+        }
         for (hook, status) in &kernel.hooks {
             if let (Status::Missing(reason), Some(cost)) = (status, hook.cost) {
                 notices.add(hook.degradation, &format!("{}: {cost} [{reason}]", hook.point));

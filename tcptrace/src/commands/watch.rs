@@ -7,9 +7,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tcptrace_common::counter::Counter;
 
+use crate::kernel::host::Host;
 use crate::kernel::load::Kernel;
 use crate::kernel::netns::{self, Namespace};
 use crate::lifecycle::cause::Cause;
+use crate::lifecycle::event::Event;
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::group::group;
 use crate::lifecycle::growth::Sizes;
@@ -28,6 +30,9 @@ use super::plan::LeaksPlan;
 /// network, and short enough for the first report.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
 
+/// How many descriptors are tried to enter one namespace.
+const TRIES: usize = 8;
+
 /// A watch over the host.
 pub struct Watch<'a> {
     plan: &'a LeaksPlan,
@@ -36,6 +41,7 @@ pub struct Watch<'a> {
     /// What this host lacks.
     pub notices: Notices,
     release: String,
+    sees_all_processes: bool,
     started_ns: u64,
     history: History,
     sizes: Sizes,
@@ -50,14 +56,15 @@ impl<'a> Watch<'a> {
         filter: Filter,
         kernel: Kernel,
         notices: Notices,
-        release: String,
+        host: &Host,
     ) -> Self {
         Self {
             plan,
             filter,
             kernel,
             notices,
-            release,
+            release: host.release.clone(),
+            sees_all_processes: host.in_initial_pid_namespace,
             started_ns: monotonic_ns(),
             history: History::default(),
             sizes: Sizes::default(),
@@ -65,9 +72,13 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Counts a socket that left CLOSE_WAIT after `--min-age`.
-    pub fn note_closed_late(&mut self) {
-        self.closed_late += 1;
+    /// Counts a socket that left CLOSE_WAIT, if that was after `--min-age`; one whose time there is
+    /// not known does not count.
+    pub fn note(&mut self, event: &Event) {
+        let Event::Transition(transition) = event;
+        if transition.dwell_ns.is_some_and(|dwell| dwell >= nanos(self.plan.min_age)) {
+            self.closed_late += 1;
+        }
     }
 
     /// Asks the kernel and makes a report of the answer.
@@ -126,45 +137,74 @@ impl<'a> Watch<'a> {
         if rows.mptcp() > 0 {
             self.notices.add(
                 "mptcp-not-covered",
-                "there are MPTCP sockets in CLOSE_WAIT, which tcptrace does not cover; \
-                 `ss -M state close-wait` lists them",
+                "there are MPTCP sockets that may leak, which tcptrace does not cover; \
+                 `ss -M` lists them",
             );
         }
         Ok((rows, findings))
     }
 
-    /// Descriptors first, socket tables second: a socket that is reported was in its state when
-    /// the tables were read.
+    /// Descriptors first, socket tables second: a socket in CLOSE_WAIT that is reported was so when
+    /// the tables were read. Dead sockets are in no table, so where there are some, descriptors
+    /// are read once more.
     fn snapshot(&mut self) -> Result<(Rows, Findings)> {
-        let mut rows = Rows::default();
-        rows.decode(self.kernel.files()?).context("cannot understand the descriptors' rows")?;
-        let namespaces = netns::all();
-        self.read_namespaces(namespaces, &mut rows)?;
-        let hidden = rows.unread_namespaces();
-        let hidden = hidden.into_iter().filter_map(|(pid, fd, _)| Namespace::of_socket(pid, fd));
-        self.read_namespaces(hidden.collect(), &mut rows)?;
+        let mut rows = self.descriptors()?;
+        self.read_namespaces(netns::all(), &mut rows)?;
+        self.read_hidden_namespaces(&mut rows)?;
+        if rows.has_dead() {
+            let later = self.descriptors()?;
+            rows.confirm_dead(&later);
+        }
         let question = Question {
             min_age_ns: nanos(self.plan.min_age),
             traced_ns: monotonic_ns() - self.started_ns,
             wall_offset_ns: wall_ns().saturating_sub(monotonic_ns()),
+            sees_all_processes: self.sees_all_processes,
         };
         let findings = find(&rows, &self.history, &question);
         Ok((rows, findings))
     }
 
+    /// Whether the user wants to see sockets of a network namespace.
+    fn is_wanted(&self, netns: u32) -> bool {
+        self.filter.netns.is_empty() || self.filter.netns.contains(&netns)
+    }
+
+    fn descriptors(&mut self) -> Result<Rows> {
+        let mut rows = Rows::default();
+        rows.decode(self.kernel.files()?).context("cannot understand the descriptors' rows")?;
+        rows.held.retain(|held| self.is_wanted(held.socket.row.netns));
+        Ok(rows)
+    }
+
+    /// Namespaces that no process is in and that are mounted nowhere, but that a held socket
+    /// leads to.
+    fn read_hidden_namespaces(&mut self, rows: &mut Rows) -> Result<()> {
+        let unread = rows.unread_namespaces();
+        let open = |sockets: &Vec<(u32, u32)>| {
+            sockets.iter().take(TRIES).find_map(|(pid, fd)| Namespace::of_socket(*pid, *fd))
+        };
+        self.read_namespaces(unread.values().filter_map(open).collect(), rows)?;
+        if !rows.unread_namespaces().is_empty() {
+            self.notices.add(
+                "namespace-unreadable",
+                "there are network namespaces that cannot be entered; sockets that no process \
+                 holds, and connections that were never accepted, are not seen there \
+                 (needs CAP_SYS_ADMIN and CAP_SYS_PTRACE)",
+            );
+        }
+        Ok(())
+    }
+
     fn read_namespaces(&mut self, mut namespaces: Vec<Namespace>, rows: &mut Rows) -> Result<()> {
-        let wanted = &self.filter.netns;
-        namespaces.retain(|own| wanted.is_empty() || wanted.contains(&own.inode));
+        namespaces.retain(|own| self.is_wanted(own.inode));
         for namespace in self.kernel.sockets(&namespaces)? {
             match namespace.rows {
                 Ok(bytes) => {
                     rows.decode(bytes).context("cannot understand the sockets' rows")?;
                     rows.namespaces.insert(namespace.inode);
                 }
-                Err(error) => self.notices.add(
-                    "namespace-unreadable",
-                    &format!("{error:#}; sockets that no process holds are not seen there"),
-                ),
+                Err(error) => log::debug!("{error:#}"),
             }
         }
         Ok(())

@@ -4,7 +4,8 @@ use std::ffi::CStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
-/// `CAP_SYS_ADMIN`, `CAP_PERFMON`, `CAP_BPF` (`include/uapi/linux/capability.h`).
+/// `CAP_SYS_PTRACE`, `CAP_SYS_ADMIN`, `CAP_PERFMON`, `CAP_BPF` (`include/uapi/linux/capability.h`).
+const SYS_PTRACE: u32 = 19;
 const SYS_ADMIN: u32 = 21;
 const PERFMON: u32 = 38;
 const BPF: u32 = 39;
@@ -17,8 +18,8 @@ const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 pub struct Host {
     /// Kernel release, as `uname -r` prints it.
     pub release: String,
-    /// Effective capabilities of this process.
-    pub capabilities: u64,
+    /// Effective capabilities of this process; `None` where `/proc` does not tell.
+    pub capabilities: Option<u64>,
     /// Lockdown mode: `none`, `integrity`, `confidentiality`; `None` where it cannot be read.
     pub lockdown: Option<String>,
     /// Whether this process is in the initial pid namespace, and so can see every process.
@@ -31,7 +32,7 @@ impl Host {
     pub fn look() -> Self {
         Self {
             release: release(),
-            capabilities: capabilities().unwrap_or(0),
+            capabilities: capabilities(),
             lockdown: lockdown(),
             in_initial_pid_namespace: fs::metadata("/proc/self/ns/pid")
                 .is_ok_and(|namespace| namespace.ino() == INITIAL_PID_NAMESPACE),
@@ -50,8 +51,14 @@ impl Host {
         self.has(SYS_ADMIN)
     }
 
+    /// Whether the namespaces and descriptors of other users' processes may be looked at.
+    #[must_use]
+    pub fn may_inspect(&self) -> bool {
+        self.has(SYS_PTRACE)
+    }
+
     fn has(&self, capability: u32) -> bool {
-        self.capabilities >> capability & 1 == 1
+        self.capabilities.is_some_and(|all| all >> capability & 1 == 1)
     }
 
     /// Major and minor version of the kernel.
@@ -59,6 +66,20 @@ impl Host {
     pub fn version(&self) -> Option<(u32, u32)> {
         let mut numbers = self.release.split(|c: char| !c.is_ascii_digit());
         Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    }
+}
+
+/// Lifts this process's soft limit of descriptors to the hard one, which takes no right: a host
+/// with many network namespaces needs a descriptor for each.
+pub fn raise_descriptor_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid pointer to a struct of the right type, in both calls. Where they fail the
+    // limit stays as it is.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
     }
 }
 

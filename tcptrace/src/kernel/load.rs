@@ -9,7 +9,7 @@ use tcptrace_common::setting::{COUNT, Setting};
 
 use super::btf::Btf;
 use super::hooks::{HOOKS, Hook, Status};
-use super::host::Host;
+use super::host::{Host, raise_descriptor_limit};
 use super::tracefs::with_tracefs;
 use super::{counters, offsets, snapshot};
 
@@ -51,9 +51,13 @@ impl Kernel {
     ///
     /// One sentence that says what this host lacks and what to do.
     pub fn start(host: &Host, wish: &Wish) -> Result<Self> {
+        if host.capabilities.is_none() {
+            bail!("/proc is not mounted here; tcptrace cannot do without it");
+        }
         if !host.may_load() {
             bail!("not permitted to load eBPF programs: run as root (sudo tcptrace …)");
         }
+        raise_descriptor_limit();
         let (btf, types) = read_btf(Path::new(VMLINUX))?;
         let offsets = offsets::resolve(&btf);
         let absent_fields = check_fields(&offsets)?;
@@ -65,7 +69,7 @@ impl Kernel {
             .override_global(aya_log::LEVEL, &log_level(wish), false)
             .map_max_entries("EVENTS", wish.ring_bytes)
             .load(PROGRAMS)
-            .map_err(|error| explain(host, anyhow!(error).context("cannot create eBPF maps")))?;
+            .map_err(|error| explain(host, anyhow!(error)))?;
         let hooks = attach(&mut ebpf, &btf, &types).map_err(|error| explain(host, error))?;
         Ok(Self { ebpf, hooks, absent_fields })
     }
@@ -172,6 +176,12 @@ fn first_line(error: &anyhow::Error) -> String {
     format!("{error:#}").lines().next().unwrap_or_default().to_owned()
 }
 
+/// Whether the kernel's own answer was `EPERM`.
+fn is_denied(error: &anyhow::Error) -> bool {
+    let answers = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    answers.into_iter().any(|cause| cause.raw_os_error() == Some(libc::EPERM))
+}
+
 /// Puts what is known of the host before what the kernel said.
 fn explain(host: &Host, error: anyhow::Error) -> anyhow::Error {
     let reason = if host.lockdown.as_deref() == Some("confidentiality") {
@@ -184,6 +194,10 @@ fn explain(host: &Host, error: anyhow::Error) -> anyhow::Error {
              programs, per-socket memory)",
             host.release, OLDEST.0, OLDEST.1
         )
+    } else if is_denied(&error) {
+        "the kernel does not permit eBPF here, though the capabilities are there: run as root of \
+         the host, not of a user namespace"
+            .to_owned()
     } else {
         return error;
     };

@@ -95,6 +95,17 @@ pub fn all() -> Vec<Namespace> {
     namespaces
 }
 
+/// Paths of the namespace that a process is in: its own, and where its main thread has ended and
+/// takes that along, those of its threads.
+fn ends_of(process: &Path) -> Vec<PathBuf> {
+    let own = process.join("ns/net");
+    if fs::metadata(&own).is_ok() {
+        return vec![own];
+    }
+    let threads = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
+    threads.map(|thread| thread.path().join("ns/net")).collect()
+}
+
 /// Paths that lead to each namespace, by inode number.
 fn candidates() -> HashMap<u64, Vec<PathBuf>> {
     let mut found: HashMap<u64, Vec<PathBuf>> = HashMap::new();
@@ -110,7 +121,7 @@ fn candidates() -> HashMap<u64, Vec<PathBuf>> {
     }
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
         if process.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit) {
-            add(process.path().join("ns/net"));
+            ends_of(&process.path()).into_iter().for_each(&mut add);
         }
     }
     found

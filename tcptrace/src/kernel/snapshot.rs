@@ -43,22 +43,20 @@ pub fn files(ebpf: &mut Ebpf) -> Result<Bytes> {
 ///
 /// When the iterator cannot be linked or the thread dies.
 pub fn sockets(ebpf: &mut Ebpf, namespaces: &[Namespace]) -> Result<Vec<NamespaceRows>> {
-    let mut links = Vec::new();
-    for _ in namespaces {
-        links.push(link(ebpf, SOCKETS)?);
-    }
-    let walk = || {
-        let visit = |(namespace, link): (&Namespace, IterLink)| NamespaceRows {
-            inode: namespace.inode,
-            rows: namespace
-                .enter()
-                .with_context(|| format!("cannot enter network namespace {}", namespace.inode))
-                .and_then(|()| read(link)),
-        };
-        namespaces.iter().zip(links).map(visit).collect()
+    let walk = || -> Result<Vec<NamespaceRows>> {
+        let mut all = Vec::new();
+        for namespace in namespaces {
+            let link = link(ebpf, SOCKETS)?;
+            let entered = namespace.enter();
+            let entered = entered
+                .with_context(|| format!("cannot enter network namespace {}", namespace.inode));
+            let rows = entered.and_then(|()| read(link));
+            all.push(NamespaceRows { inode: namespace.inode, rows });
+        }
+        Ok(all)
     };
     thread::scope(|scope| scope.spawn(walk).join())
-        .map_err(|_| anyhow!("the thread that reads socket tables panicked"))
+        .map_err(|_| anyhow!("the thread that reads socket tables panicked"))?
 }
 
 fn link(ebpf: &mut Ebpf, name: &str) -> Result<IterLink> {

@@ -13,8 +13,8 @@ pub struct Seen {
     pub state: u8,
     /// When it was first seen to leak, ns, monotonic clock: it did so at least since then.
     pub since_ns: u64,
-    /// Whether it had a `struct socket` in the latest snapshot before.
-    pub had_socket: bool,
+    /// Whether in the latest snapshot before it had a `struct socket` and no descriptor.
+    pub was_unheld: bool,
     /// First unacknowledged sequence number in the latest snapshot before.
     pub snd_una: u32,
 }
@@ -40,13 +40,14 @@ impl History {
     pub fn learn(&mut self, rows: &Rows) {
         let leaking = rows.sockets.iter().chain(rows.held.iter().map(|held| &held.socket));
         let leaking = leaking.filter(|socket| socket.row.state != state::LISTEN);
+        let holders = rows.holders();
         self.seen = leaking
             .map(|socket| {
                 let since_ns = self.of(socket).map_or(socket.row.now_ns, |seen| seen.since_ns);
                 let seen = Seen {
                     state: socket.row.state,
                     since_ns,
-                    had_socket: socket.row.inode != 0,
+                    was_unheld: socket.row.inode != 0 && !holders.contains_key(&socket.row.cookie),
                     snd_una: socket.row.snd_una,
                 };
                 (socket.row.cookie, seen)

@@ -33,12 +33,12 @@ impl Jiffies {
     }
 
     /// Time from `then` (low 32 bits) to `now`, ns. Right for spans below 2³¹ ticks (24 days at
-    /// 1000 a second).
+    /// 1000 a second); a stamp that was set after `now` was read is 0 ago.
     #[must_use]
     pub fn since(self, then: u32, now: u64) -> u64 {
         #[expect(clippy::cast_possible_truncation, reason = "the low 32 bits are what is compared")]
         let ticks = (now as u32).wrapping_sub(then);
-        u64::from(ticks) * 1_000_000_000 / self.rate
+        u64::from(ticks.cast_signed().max(0).cast_unsigned()) * 1_000_000_000 / self.rate
     }
 
     /// One tick, ns: how exact [`Self::since`] is.
@@ -76,6 +76,7 @@ mod tests {
     fn spans_survive_the_wrap_of_32_bits() {
         let jiffies = Jiffies { rate: 250 };
         assert_eq!(jiffies.since(u32::MAX - 249, 1 << 32), 1_000_000_000);
+        assert_eq!(jiffies.since(5, (1 << 32) + 4), 0, "stamped after the reading");
         assert_eq!(jiffies.tick_ns(), 4_000_000);
     }
 }

@@ -15,7 +15,6 @@ use super::text;
 pub struct Listeners<'a> {
     by_address: HashMap<(u32, u16), Vec<&'a SocketNow>>,
     by_sk: HashMap<u64, &'a SocketNow>,
-    queue: HashMap<u64, u64>,
 }
 
 impl<'a> Listeners<'a> {
@@ -28,29 +27,42 @@ impl<'a> Listeners<'a> {
             let place = (listener.row.netns, listener.row.tuple.local_port);
             by_address.entry(place).or_default().push(listener);
         }
-        Self {
-            by_address,
-            by_sk: listeners.map(|listener| (listener.row.sk, listener)).collect(),
-            queue: rows.queued.iter().map(|queued| (queued.child, queued.listener)).collect(),
-        }
+        Self { by_address, by_sk: listeners.map(|listener| (listener.row.sk, listener)).collect() }
     }
 
     /// The listener that a connection came through: that in whose queue it was found, else the
-    /// one whose address fits best. With `SO_REUSEPORT` several fit; then any of them is a guess
-    /// that the queue walk was meant to spare, and the first is taken.
+    /// one whose address fits and whose queue is not empty. With `SO_REUSEPORT` several may fit;
+    /// then nobody is named.
     #[must_use]
     pub fn of_child(&self, child: &SocketNow) -> Option<&'a SocketNow> {
-        let queued = self.queue.get(&child.row.sk).and_then(|listener| self.by_sk.get(listener));
-        queued.copied().or_else(|| self.by_address(child))
+        let queued = self.by_sk.get(&child.row.listener).copied();
+        let queued = queued.filter(|listener| {
+            listener.row.netns == child.row.netns
+                && listener.row.tuple.local_port == child.row.tuple.local_port
+        });
+        queued.or_else(|| {
+            let mut fitting = self.fitting(child).into_iter().filter(|own| own.row.backlog > 0);
+            let first = fitting.next()?;
+            fitting.next().is_none().then_some(first)
+        })
     }
 
-    /// The listener whose address fits a connection's local end.
+    /// A listener whose address fits a connection's local end.
     #[must_use]
     pub fn by_address(&self, child: &SocketNow) -> Option<&'a SocketNow> {
+        self.fitting(child).first().copied()
+    }
+
+    /// The listeners at a connection's very address, else those at the wildcard.
+    fn fitting(&self, child: &SocketNow) -> Vec<&'a SocketNow> {
         let tuple = &child.row.tuple;
-        let candidates = self.by_address.get(&(child.row.netns, tuple.local_port))?;
-        let bound = candidates.iter().find(|own| same_address(&own.row.tuple, tuple));
-        bound.or_else(|| candidates.iter().find(|own| is_wildcard(&own.row.tuple))).copied()
+        let place = (child.row.netns, tuple.local_port);
+        let candidates = self.by_address.get(&place).map_or(&[][..], Vec::as_slice);
+        let select = |fits: &dyn Fn(&Tuple) -> bool| -> Vec<&'a SocketNow> {
+            candidates.iter().copied().filter(|own| fits(&own.row.tuple)).collect()
+        };
+        let bound = select(&|own| same_address(own, tuple));
+        if bound.is_empty() { select(&is_wildcard) } else { bound }
     }
 }
 
@@ -125,7 +137,7 @@ pub fn group_holders(held: &[&Held]) -> Vec<Holder> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tcptrace_common::row::{QueueRow, SocketRow};
+    use tcptrace_common::row::SocketRow;
 
     fn listener(sk: u64, last: u8, port: u16) -> SocketNow {
         let mut local_addr = [0; 16];
@@ -133,7 +145,14 @@ mod tests {
             local_addr[..4].copy_from_slice(&[10, 0, 0, last]);
         }
         let tuple = Tuple { family: AF_INET, local_addr, local_port: port, ..Tuple::default() };
-        let row = SocketRow { sk, state: state::LISTEN, netns: 1, tuple, ..SocketRow::default() };
+        let row = SocketRow {
+            sk,
+            state: state::LISTEN,
+            netns: 1,
+            tuple,
+            backlog: 1,
+            ..SocketRow::default()
+        };
         SocketNow { row, memory: None }
     }
 
@@ -143,22 +162,29 @@ mod tests {
         child
     }
 
-    fn found(listeners: Vec<SocketNow>, queued: Vec<QueueRow>) -> Option<u64> {
-        let rows = Rows { sockets: listeners, queued, ..Rows::default() };
-        Listeners::of(&rows).of_child(&child(99)).map(|listener| listener.row.sk)
+    fn found(listeners: Vec<SocketNow>, queued_at: u64) -> Option<u64> {
+        let rows = Rows { sockets: listeners, ..Rows::default() };
+        let mut child = child(99);
+        child.row.listener = queued_at;
+        Listeners::of(&rows).of_child(&child).map(|listener| listener.row.sk)
     }
 
     #[test]
     fn the_queue_decides_between_listeners_that_share_an_address() {
-        let pair = vec![listener(1, 7, 80), listener(2, 7, 80)];
-        assert_eq!(found(pair, vec![QueueRow { listener: 2, child: 99 }]), Some(2));
+        let pair = || vec![listener(1, 7, 80), listener(2, 7, 80)];
+        assert_eq!(found(pair(), 2), Some(2));
+        assert_eq!(found(pair(), 0), None, "nobody is named on a guess");
+        let mut one_idle = pair();
+        one_idle[0].row.backlog = 0;
+        assert_eq!(found(one_idle, 0), Some(2), "whose queue is empty has no such child");
+        assert_eq!(found(vec![listener(1, 7, 80), listener(2, 7, 81)], 2), Some(1), "reused sk");
     }
 
     #[test]
     fn without_the_queue_an_exact_address_beats_the_wildcard() {
-        assert_eq!(found(vec![listener(1, 0, 80), listener(2, 7, 80)], vec![]), Some(2));
-        assert_eq!(found(vec![listener(1, 0, 80), listener(2, 8, 80)], vec![]), Some(1));
-        assert_eq!(found(vec![listener(1, 0, 81)], vec![]), None);
+        assert_eq!(found(vec![listener(1, 0, 80), listener(2, 7, 80)], 0), Some(2));
+        assert_eq!(found(vec![listener(1, 0, 80), listener(2, 8, 80)], 0), Some(1));
+        assert_eq!(found(vec![listener(1, 0, 81)], 0), None);
     }
 
     #[test]

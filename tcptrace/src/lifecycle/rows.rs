@@ -1,13 +1,13 @@
 //! Rows of the iterators, decoded: one snapshot of the kernel.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::{Buf as _, Bytes};
 use tcptrace_common::Wire;
 use tcptrace_common::memory::{SocketMemory, Task};
-use tcptrace_common::row::{HolderRow, QueueRow, RowHeader, SocketRow, kind, row_flag};
-use tcptrace_common::tcp::state;
+use tcptrace_common::row::{HolderRow, RowHeader, SocketRow, kind, row_flag};
+use tcptrace_common::tcp::{IPPROTO_MPTCP, state};
 
 /// A socket as the kernel has it, with what was remembered of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,6 @@ pub struct Rows {
     pub held: Vec<Held>,
     /// Sockets in CLOSE_WAIT and listeners.
     pub sockets: Vec<SocketNow>,
-    /// Listener and child, by address, where the child is in CLOSE_WAIT.
-    pub queued: Vec<QueueRow>,
     /// Network namespaces whose socket table was read.
     pub namespaces: HashSet<u32>,
 }
@@ -75,7 +73,6 @@ impl Rows {
                     let HolderRow { task, fd, .. } = take(&mut body)?;
                     self.held.push(Held { task, fd, socket: socket(&mut body)? });
                 }
-                kind::QUEUED => self.queued.push(take(&mut body)?),
                 // A kind that a newer kernel side adds: its length is known, so it is skipped.
                 _ => body.clear(),
             }
@@ -94,16 +91,36 @@ impl Rows {
         holders
     }
 
-    /// Sockets that a process holds in namespaces that were not read: pid, descriptor, namespace;
-    /// one for each namespace.
+    /// Descriptors of sockets in namespaces that were not read, by namespace: pid and descriptor
+    /// of each, any of which leads there.
     #[must_use]
-    pub fn unread_namespaces(&self) -> Vec<(u32, u32, u32)> {
-        let mut seen = self.namespaces.clone();
-        let unread = self.held.iter().filter(|held| seen.insert(held.socket.row.netns));
-        unread.map(|held| (held.task.pid, held.fd, held.socket.row.netns)).collect()
+    pub fn unread_namespaces(&self) -> BTreeMap<u32, Vec<(u32, u32)>> {
+        let mut unread: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
+        for held in &self.held {
+            let netns = held.socket.row.netns;
+            if !self.namespaces.contains(&netns) {
+                unread.entry(netns).or_default().push((held.task.pid, held.fd));
+            }
+        }
+        unread
     }
 
-    /// How many sockets in CLOSE_WAIT belong to MPTCP, which is not covered: connections by their
+    /// Whether a descriptor holds a socket whose connection is over.
+    #[must_use]
+    pub fn has_dead(&self) -> bool {
+        self.held.iter().any(|held| held.socket.row.state == state::CLOSE)
+    }
+
+    /// Keeps of the dead sockets those that `later`, a second look at the descriptors, shows too:
+    /// no table shows a dead socket, so what was closed since can only be told this way.
+    pub fn confirm_dead(&mut self, later: &Self) {
+        let still: HashSet<u64> = later.held.iter().map(|held| held.socket.row.cookie).collect();
+        self.held.retain(|held| {
+            held.socket.row.state != state::CLOSE || still.contains(&held.socket.row.cookie)
+        });
+    }
+
+    /// How many leaking sockets belong to MPTCP, which is not covered: connections by their
     /// descriptors, and subflows.
     #[must_use]
     pub fn mptcp(&self) -> usize {
@@ -111,8 +128,7 @@ impl Rows {
             .held
             .iter()
             .map(|held| held.socket.row)
-            .filter(|row| row.protocol == tcptrace_common::tcp::IPPROTO_MPTCP)
-            .filter(|row| row.state == state::CLOSE_WAIT)
+            .filter(|row| row.protocol == IPPROTO_MPTCP && row.state != state::LISTEN)
             .map(|row| row.sk)
             .collect();
         let subflows = self.sockets.iter().filter(|socket| {
@@ -131,7 +147,9 @@ fn take<T: Wire>(bytes: &mut Bytes) -> Result<T> {
 fn socket(body: &mut Bytes) -> Result<SocketNow> {
     let row: SocketRow = take(body)?;
     let remembered = row.flags & row_flag::REMEMBERED != 0;
-    Ok(SocketNow { row, memory: remembered.then(|| take(body)).transpose()? })
+    let memory: Option<SocketMemory> = remembered.then(|| take(body)).transpose()?;
+    // The kernel side may have begun another life at that address while the copy was made.
+    Ok(SocketNow { row, memory: memory.filter(|memory| memory.cookie == row.cookie) })
 }
 
 #[cfg(test)]
@@ -150,11 +168,9 @@ mod tests {
         let remembered = SocketRow { flags: row_flag::REMEMBERED, ..plain };
         let memory = SocketMemory { cookie: 7, ..SocketMemory::default() };
         let holder = HolderRow { fd: 5, ..HolderRow::default() };
-        let queue = QueueRow { listener: 1, child: 2 };
         [
             encode(kind::SOCKET, &[plain.as_bytes()]),
             encode(kind::HOLDER, &[holder.as_bytes(), remembered.as_bytes(), memory.as_bytes()]),
-            encode(kind::QUEUED, &[queue.as_bytes()]),
             encode(99, &[b"a kind of the future"]),
         ]
         .concat()
@@ -167,7 +183,6 @@ mod tests {
         assert_eq!(rows.sockets.len(), 1);
         assert_eq!(rows.held[0].fd, 5);
         assert_eq!(rows.held[0].socket.memory.unwrap().cookie, 7);
-        assert_eq!(rows.queued[0].child, 2);
         assert_eq!(rows.holders()[&7].len(), 1);
     }
 
@@ -176,20 +191,51 @@ mod tests {
         let whole = sample();
         let socket = RowHeader::SIZE + SocketRow::SIZE;
         let holder = socket + HolderRow::SIZE + SocketMemory::SIZE;
-        let ends = [0, socket, socket + holder, socket + holder + RowHeader::SIZE + QueueRow::SIZE];
+        let ends = [0, socket, socket + holder];
         for length in 0..whole.len() {
             let mut rows = Rows::default();
-            let count = |rows: &Rows| rows.sockets.len() + rows.held.len() + rows.queued.len();
+            let count = |rows: &Rows| rows.sockets.len() + rows.held.len();
             let cut = rows.decode(Bytes::copy_from_slice(&whole[..length]));
-            assert!(count(&rows) <= 3);
+            assert!(count(&rows) <= 2);
             assert_eq!(cut.is_err(), !ends.contains(&length), "cut at {length}");
         }
     }
 
     #[test]
+    fn a_memory_of_another_life_is_dropped() {
+        let row = SocketRow { cookie: 7, flags: row_flag::REMEMBERED, ..SocketRow::default() };
+        let memory = SocketMemory { cookie: 8, ..SocketMemory::default() };
+        let mut rows = Rows::default();
+        let bytes = encode(kind::SOCKET, &[row.as_bytes(), memory.as_bytes()]);
+        rows.decode(Bytes::from(bytes)).unwrap();
+        assert_eq!(rows.sockets[0].memory, None);
+    }
+
+    #[test]
+    fn the_dead_must_be_seen_twice() {
+        let held = |cookie, state| Held {
+            task: Task::default(),
+            fd: 3,
+            socket: SocketNow {
+                row: SocketRow { cookie, state, ..SocketRow::default() },
+                memory: None,
+            },
+        };
+        let rows = |all: &[(u64, u8)]| Rows {
+            held: all.iter().map(|(cookie, state)| held(*cookie, *state)).collect(),
+            ..Rows::default()
+        };
+        let mut first = rows(&[(1, state::CLOSE), (2, state::CLOSE), (3, state::LISTEN)]);
+        assert!(first.has_dead());
+        first.confirm_dead(&rows(&[(2, state::CLOSE)]));
+        let left: Vec<u64> = first.held.iter().map(|held| held.socket.row.cookie).collect();
+        assert_eq!(left, [2, 3]);
+    }
+
+    #[test]
     fn a_row_that_lies_about_its_length_is_an_error() {
         let row = SocketRow::default();
-        for length in [0, 1, 100, 137, u32::MAX] {
+        for length in [0, 1, 100, 145, u32::MAX] {
             let mut bytes = RowHeader { kind: kind::SOCKET, length }.as_bytes().to_vec();
             bytes.extend_from_slice(row.as_bytes());
             assert!(Rows::default().decode(Bytes::from(bytes)).is_err(), "{length}");

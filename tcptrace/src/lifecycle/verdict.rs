@@ -20,6 +20,8 @@ pub struct Case<'a> {
     pub seen: Option<Seen>,
     /// The rate of jiffies, where it is known.
     pub jiffies: Option<Jiffies>,
+    /// Whether no process can be hidden from the tool; else nobody can say that nobody holds it.
+    pub sees_all_processes: bool,
     /// Sending is over when nothing was sent for this long, ns.
     pub quiet_ns: u64,
 }
@@ -74,11 +76,25 @@ impl Case<'_> {
         Some(self.since(well)? + self.jiffies.map_or(0, Jiffies::tick_ns))
     }
 
-    /// Whether the lower bound of the age says little, because the peer goes on to acknowledge:
-    /// the probes of keepalive, or those of a closed window.
+    /// Whether the lower bound of the age says little, because the peer may have acknowledged
+    /// since: a probe of keepalive, which comes only after its time of silence, or one of a window
+    /// that stayed closed.
     #[must_use]
     pub fn is_lower_bound_weak(&self) -> bool {
-        self.traced_age().is_none() && (self.socket.has(row_flag::KEEPALIVE) || self.unsent() > 0)
+        self.traced_age().is_none() && (self.may_have_probed() || self.is_known_stuck())
+    }
+
+    fn may_have_probed(&self) -> bool {
+        let row = &self.socket.row;
+        let silence = row.last_ack_received.wrapping_sub(row.last_data_received).cast_signed();
+        self.socket.has(row_flag::KEEPALIVE)
+            && silence > 0
+            && silence.cast_unsigned() >= row.keepalive_after
+    }
+
+    /// Whether an earlier snapshot shows that unsent data does not move.
+    fn is_known_stuck(&self) -> bool {
+        self.unsent() > 0 && self.seen.is_some() && self.is_stuck()
     }
 
     fn traced_age(&self) -> Option<u64> {
@@ -102,7 +118,9 @@ impl Case<'_> {
     pub fn close_wait_causes(&self) -> Vec<Cause> {
         let applies = |cause: &Cause| match cause {
             Cause::NeverAccepted => !self.socket.has(row_flag::HAS_SOCKET),
-            Cause::HeldByKernel => self.is_held_by_kernel() && self.unheld_before(),
+            Cause::HeldByKernel => {
+                self.sees_all_processes && self.is_held_by_kernel() && self.was_unheld()
+            }
             Cause::HeldByOther => self.is_held_by_other(),
             Cause::HalfClose => self.still_sends(),
             Cause::SendBlocked => self.unsent() > 0 && self.is_stuck() && !self.still_sends(),
@@ -144,10 +162,10 @@ impl Case<'_> {
         let remembered = |flag| self.socket.memory.is_some_and(|memory| memory.flags & flag != 0);
         match row.socket_state {
             socket_state::CONNECTED => true,
-            socket_state::CONNECTING => {
+            socket_state::CONNECTING | socket_state::DISCONNECTING => {
                 remembered(memory_flag::ESTABLISHED)
                     || self.socket.has(row_flag::FIN_RECEIVED)
-                    || (self.socket.memory.is_none() && row.last_data_received != 0)
+                    || row.last_data_received != 0
             }
             _ => false,
         }
@@ -192,10 +210,10 @@ impl Case<'_> {
         self.socket.has(row_flag::HAS_SOCKET) && self.holders.is_empty()
     }
 
-    /// Whether a snapshot before this one showed the socket accepted: so it was not merely
-    /// accepted after the descriptors were looked at.
-    fn unheld_before(&self) -> bool {
-        self.seen.is_some_and(|seen| seen.had_socket)
+    /// Whether the snapshot before this one showed the same: so the socket was not merely
+    /// accepted, or its descriptor moved, while the descriptors were looked at.
+    fn was_unheld(&self) -> bool {
+        self.seen.is_some_and(|seen| seen.was_unheld)
     }
 
     fn is_held_by_other(&self) -> bool {
@@ -246,9 +264,10 @@ impl Case<'_> {
     /// still sends.
     #[must_use]
     pub fn needs_second_look(&self) -> bool {
-        self.seen.is_none()
-            && self.socket.row.state == state::CLOSE_WAIT
-            && (self.is_held_by_kernel() || self.unsent() > 0 || self.may_still_send())
+        let is_new = self.seen.is_none();
+        let newly_unheld = self.is_held_by_kernel() && !self.was_unheld();
+        self.socket.row.state == state::CLOSE_WAIT
+            && (newly_unheld || (is_new && (self.unsent() > 0 || self.may_still_send())))
     }
 
     /// Whether data was sent lately, and whether that was after the FIN is not known.
@@ -311,11 +330,18 @@ mod tests {
     }
 
     fn case<'a>(socket: &'a SocketNow, holders: &'a [&'a Held], seen: Option<Seen>) -> Case<'a> {
-        Case { socket, holders, seen, jiffies: Some(Jiffies { rate: 250 }), quiet_ns: 5 * SECOND }
+        Case {
+            socket,
+            holders,
+            seen,
+            jiffies: Some(Jiffies { rate: 250 }),
+            quiet_ns: 5 * SECOND,
+            sees_all_processes: true,
+        }
     }
 
     fn seen(since_ns: u64) -> Seen {
-        Seen { state: state::CLOSE_WAIT, since_ns, had_socket: true, snd_una: 0 }
+        Seen { state: state::CLOSE_WAIT, since_ns, was_unheld: true, snd_una: 0 }
     }
 
     #[test]
@@ -381,6 +407,8 @@ mod tests {
         let first = case(&socket, &[], None);
         assert!(first.needs_second_look());
         assert_eq!(first.close_wait_causes(), [Cause::EofNotRead]);
+        let moved = Seen { was_unheld: false, ..seen(NOW - 1) };
+        assert!(case(&socket, &[], Some(moved)).needs_second_look());
         let second = case(&socket, &[], Some(seen(NOW - 1)));
         assert_eq!(second.close_wait_causes(), [Cause::HeldByKernel, Cause::EofNotRead]);
     }
@@ -488,9 +516,14 @@ mod tests {
     #[test]
     fn probes_make_the_lower_bound_weak() {
         let mut socket = socket();
+        let seconds = |seconds: u32| seconds * 250;
+        socket.row.keepalive_after = seconds(5);
         assert!(!case(&socket, &[], None).is_lower_bound_weak());
         socket.row.flags |= row_flag::KEEPALIVE;
         assert!(case(&socket, &[], None).is_lower_bound_weak());
+        socket.row.keepalive_after = seconds(7200);
+        assert!(!case(&socket, &[], None).is_lower_bound_weak(), "10 s of silence: no probe yet");
+        socket.row.keepalive_after = seconds(5);
         socket.memory = Some(memory());
         assert!(!case(&socket, &[], None).is_lower_bound_weak(), "traced");
     }
