@@ -49,7 +49,7 @@ macro_rules! causes {
 causes! {
     /// In a listener's accept queue.
     NeverAccepted = "never-accepted",
-        "the process that owns the listener does not call accept()";
+        "the process that owns the listener does not call accept(), or not often enough";
     /// Has an inode, and no task has a descriptor for it.
     HeldByKernel = "held-by-kernel",
         "no process has a descriptor: an io_uring fixed file, a descriptor in flight over a unix \

@@ -169,6 +169,7 @@ mod tests {
             backlog: 1,
             backlog_max: 5,
             last_accept: Age::Unknown,
+            accept_error: None,
             opener: Some(party(20, "starter")),
             holders: vec![holder(party(21, "server"))],
         };

@@ -128,7 +128,10 @@ fn all_blamed(leaks: &[Leak]) -> Vec<Holder> {
             known.fds.extend(holder.fds);
         }
     }
-    all.sort_by_key(|(count, holder)| (Reverse(*count), holder.party.pid));
+    // Of several that hold as many, one that is stopped is the likelier culprit.
+    all.sort_by_key(|(count, holder)| {
+        (Reverse(*count), Reverse(holder.party.stopped), holder.party.pid)
+    });
     all.into_iter()
         .map(|(_, mut holder)| {
             holder.fds.sort_unstable();

@@ -43,7 +43,7 @@ impl Sizes {
     pub fn trend(&self, key: &str, leaks: &[Leak], now_ns: u64, min_age_ns: u64) -> Option<Trend> {
         let before = self.samples.iter().filter(|(time, _)| *time < now_ns);
         let is_far = |time: u64| now_ns - time >= WINDOW_NS;
-        let far = before.clone().filter(|(time, _)| is_far(*time)).last();
+        let far = before.clone().rfind(|(time, _)| is_far(*time));
         match far.or(before.clone().next()) {
             Some((time, sizes)) => Some(self.observed(key, leaks.len(), now_ns, *time, sizes)),
             None => estimated(leaks, min_age_ns),

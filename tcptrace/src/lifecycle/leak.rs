@@ -130,10 +130,11 @@ impl Search<'_> {
         let case = self.case(socket);
         let age = case.close_wait_age();
         let is_old = |age: Option<u64>| age.is_some_and(|age| age >= self.question.min_age_ns);
-        if is_old(age.at_least()) || is_old(age.at_most()) {
+        let (is_surely_old, may_be_old) = (is_old(age.at_least()), is_old(age.at_most()));
+        if is_surely_old || may_be_old {
             findings.needs_second_look |= case.needs_second_look();
         }
-        if !is_old(age.at_least()) && !(case.is_lower_bound_weak() && is_old(age.at_most())) {
+        if !(is_surely_old || (may_be_old && case.is_lower_bound_weak())) {
             return;
         }
         let causes = case.close_wait_causes();

@@ -83,8 +83,20 @@ pub fn describe(listener: &SocketNow, holders: &[&Held], traced_ns: u64) -> List
         backlog: listener.row.backlog,
         backlog_max: listener.row.backlog_max,
         last_accept: last_accept(listener, traced_ns),
+        accept_error: memory.and_then(|memory| error_name(memory.end_error)),
         opener: memory.and_then(|memory| party(&memory.opener)),
         holders: group_holders(holders),
+    }
+}
+
+/// The name of an error that the kernel side remembers of accept().
+fn error_name(number: i32) -> Option<&'static str> {
+    match number {
+        12 => Some("ENOMEM"),
+        23 => Some("ENFILE"),
+        24 => Some("EMFILE"),
+        105 => Some("ENOBUFS"),
+        _ => None,
     }
 }
 

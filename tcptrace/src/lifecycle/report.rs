@@ -28,6 +28,10 @@ pub struct Party {
     pub cgroup: Option<String>,
     /// Container id, where the cgroup path shows one.
     pub container: Option<String>,
+    /// Its process is stopped by a signal or a debugger: state T or t in `/proc/PID/stat`.
+    pub stopped: bool,
+    /// Its process has ended since; the id may be another's by now.
+    pub gone: bool,
 }
 
 /// A process with open descriptors for a socket.
@@ -54,6 +58,9 @@ pub struct Listener {
     pub backlog_max: u32,
     /// Time since accept() last succeeded, ns; a lower bound where none was seen.
     pub last_accept: Age,
+    /// Why accept() fails, where it was called and ran out of something: `EMFILE`, `ENFILE`,
+    /// `ENOMEM`, `ENOBUFS`.
+    pub accept_error: Option<&'static str>,
     /// Who called listen(), where that was traced.
     pub opener: Option<Party>,
     /// Who has descriptors for it.

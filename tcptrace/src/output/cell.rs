@@ -31,6 +31,22 @@ pub fn cut(text: &str, limit: usize) -> String {
     short
 }
 
+/// The end of `text`, at most `limit` columns of it, `…` before it where something is cut off.
+pub fn cut_left(text: &str, limit: usize) -> String {
+    if width(text) <= limit {
+        return text.to_owned();
+    }
+    let mut used = 0;
+    let fits = |character: &char| {
+        used += character.width().unwrap_or(0);
+        used < limit
+    };
+    let kept = text.chars().rev().take_while(fits).count();
+    let end = text.chars().skip(text.chars().count() - kept);
+    let mark = (limit > 0).then_some('…');
+    mark.into_iter().chain(end).collect()
+}
+
 /// `text` and blanks up to `columns`.
 pub fn left(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
@@ -72,6 +88,18 @@ mod tests {
         assert_eq!(cut("x", 0), "");
         for limit in 0..8 {
             assert!(width(&cut("a日b本c語", limit)) <= limit);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_text_can_be_what_stays() {
+        assert_eq!(cut_left("short", 5), "short");
+        assert_eq!(cut_left("longer", 5), "…nger");
+        assert_eq!(cut_left("日本語", 5), "…本語");
+        assert_eq!(cut_left("日本語", 4), "…語");
+        assert_eq!(cut_left("x", 0), "");
+        for limit in 0..8 {
+            assert!(width(&cut_left("a日b本c語", limit)) <= limit);
         }
     }
 

@@ -7,6 +7,10 @@ use crate::lifecycle::report::{
 };
 use crate::lifecycle::socket::{Endpoint, Endpoints, Role};
 
+mod servers;
+
+pub use servers::servers;
+
 const SECOND: u64 = 1_000_000_000;
 const CHECKED_AT: u64 = 1_795_313_880_123_456_789;
 const CONTAINER: &str = "3f2a9c0d1e4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1";
@@ -55,7 +59,8 @@ fn leak(cookie: u64, local: Endpoint, remote: Endpoint) -> Leak {
     }
 }
 
-fn group(key: &str, leaks: Vec<Leak>, blamed: Vec<Holder>) -> Group {
+/// A group of leaks, as the grouping would make it.
+pub fn group(key: &str, leaks: Vec<Leak>, blamed: Vec<Holder>) -> Group {
     let first = &leaks[0];
     let same = |same: bool| same.then_some(());
     let local = Endpoint {
@@ -87,6 +92,7 @@ fn never_accepted() -> Group {
         backlog: 41,
         backlog_max: 50,
         last_accept: Age::Between { min: 41 * SECOND, max: None },
+        accept_error: None,
         opener: Some(Party { tid: Some(4250), ..java }),
         holders: vec![blamed.clone()],
     };

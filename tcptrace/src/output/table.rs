@@ -1,17 +1,26 @@
 //! The table for people: a headline, then groups with indented details, or one row for each
 //! socket.
 
+mod acting;
 mod block;
+mod columns;
 mod detail;
+mod ends;
+mod holding;
+mod list;
+mod listening;
 mod name;
 mod paint;
 mod rows;
 mod style;
+mod tail;
 
 use std::io::{self, Write};
 
 use super::{Output, cell, units};
 use crate::lifecycle::report::{Group, Report};
+
+use columns::{Columns, Need};
 
 pub use style::Style;
 
@@ -20,13 +29,14 @@ pub use style::Style;
 pub struct Table {
     style: Style,
     printed: bool,
+    need: Need,
 }
 
 impl Table {
     /// A table that looks like `style`.
     #[must_use]
     pub fn new(style: Style) -> Self {
-        Self { style, printed: false }
+        Self { style, printed: false, need: Need::default() }
     }
 }
 
@@ -37,7 +47,9 @@ impl Output for Table {
             text.push('\n');
         }
         self.printed = true;
-        for line in lines(report, &self.style) {
+        self.need.grow(report.groups.iter().chain(&report.half_closed));
+        let columns = Columns::fitting(self.need, self.style.width);
+        for line in lines(report, &columns, &self.style) {
             text.push_str(line.trim_end());
             text.push('\n');
         }
@@ -46,24 +58,24 @@ impl Output for Table {
     }
 }
 
-fn lines(report: &Report, style: &Style) -> Vec<String> {
+fn lines(report: &Report, columns: &Columns, style: &Style) -> Vec<String> {
     let mut lines = headline(report, style);
-    lines.extend(body(&report.groups, report, style));
+    lines.extend(body(&report.groups, report, columns, style));
     if !report.half_closed.is_empty() {
         lines.push(String::new());
         lines.push(half_closed_heading(report, style));
-        lines.extend(body(&report.half_closed, report, style));
+        lines.extend(body(&report.half_closed, report, columns, style));
     }
     lines
 }
 
-fn body(groups: &[Group], report: &Report, style: &Style) -> Vec<String> {
+fn body(groups: &[Group], report: &Report, columns: &Columns, style: &Style) -> Vec<String> {
     if groups.is_empty() {
         Vec::new()
     } else if style.rows {
         rows::lines(groups, style)
     } else {
-        block::lines(groups, report, style)
+        block::lines(groups, report, columns, style)
     }
 }
 

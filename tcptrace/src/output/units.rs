@@ -8,6 +8,8 @@ use crate::lifecycle::report::{FdUse, Growth};
 
 const NS_PER_MS: u64 = 1_000_000;
 const NS_PER_SECOND: u64 = 1_000_000_000;
+/// A forecast for later than this is a guess.
+const FORECAST_MAX_NS: u64 = 86_400 * NS_PER_SECOND;
 
 /// Two units at most, rounded down: `500ms`, `1.5s`, `41s`, `1m03s`, `5m`, `1h30m`, `2d03h`.
 pub fn duration(ns: u64) -> String {
@@ -33,7 +35,8 @@ fn two(large: u64, large_unit: char, small: u64, small_unit: char) -> String {
     }
 }
 
-/// `1m03s`; `≥ 4m12s` for a lower bound; `?` where nothing is known. A bound of 0 says nothing.
+/// `1m03s`; `≥ 4m12s` for a lower bound; `2s…1m45s` where that is less than half of the upper one;
+/// `?` where nothing is known. A bound of 0 says nothing.
 pub fn age(age: Age) -> String {
     match age {
         Age::Exact(ns) => duration(ns),
@@ -41,18 +44,21 @@ pub fn age(age: Age) -> String {
         Age::Between { min: 0, max: Some(max) } | Age::AtMost(max) => {
             format!("≤ {}", duration(max))
         }
+        Age::Between { min, max: Some(max) } if min < max / 2 => {
+            format!("{}…{}", duration(min), duration(max))
+        }
         Age::Between { min, .. } => format!("≥ {}", duration(min)),
     }
 }
 
-/// `+3.1/min`, and `≈ +3.1/min` where it is estimated from the ages in one report.
+/// `+3.1/min`, `≈ +3.1/min` where it is estimated from the ages in one report, `steady`.
 pub fn growth(growth: Growth) -> String {
     let estimated = if growth.observed { "" } else { "≈ " };
     let rate = growth.per_minute;
-    if rate.abs() >= 100.0 {
-        format!("{estimated}{rate:+.0}/min")
-    } else {
-        format!("{estimated}{:+.1}/min", if rate.abs() < 0.05 { 0.0 } else { rate })
+    match rate.abs() {
+        size if size < 0.05 => "steady".to_owned(),
+        size if size < 100.0 => format!("{estimated}{rate:+.1}/min"),
+        _ => format!("{estimated}{rate:+.0}/min"),
     }
 }
 
@@ -64,12 +70,13 @@ pub fn fds(fds: &FdUse) -> String {
     }
 }
 
-/// `full in 3h12m`; `None` where the limit is not in sight.
+/// `full`, `full in 3h12m`; `None` where that is further away than a day, or not in sight.
 pub fn exhaustion(fds: &FdUse) -> Option<String> {
     if fds.used >= fds.limit {
         return Some("full".to_owned());
     }
-    fds.exhausted_in_ns.map(|ns| format!("full in {}", duration(ns)))
+    let soon = fds.exhausted_in_ns.filter(|ns| *ns <= FORECAST_MAX_NS);
+    soon.map(|ns| format!("full in {}", duration(ns)))
 }
 
 /// `12:03:11`, with `Z` behind it when the zone is UTC.
@@ -126,6 +133,8 @@ mod tests {
     fn an_age_says_how_well_it_is_known() {
         assert_eq!(age(Age::Exact(63 * S)), "1m03s");
         assert_eq!(age(Age::Between { min: 252 * S, max: None }), "≥ 4m12s");
+        assert_eq!(age(Age::Between { min: 252 * S, max: Some(260 * S) }), "≥ 4m12s");
+        assert_eq!(age(Age::Between { min: 2 * S, max: Some(105 * S) }), "2s…1m45s");
         assert_eq!(age(Age::Between { min: 0, max: Some(S) }), "≤ 1s");
         assert_eq!(age(Age::Between { min: 0, max: None }), "?");
         assert_eq!(age(Age::AtMost(S)), "≤ 1s");
@@ -139,7 +148,9 @@ mod tests {
         assert_eq!(show(3.125, true), "+3.1/min");
         assert_eq!(show(-0.4, true), "-0.4/min");
         assert_eq!(show(3.125, false), "≈ +3.1/min");
-        assert_eq!(show(-0.01, true), "+0.0/min");
+        assert_eq!(show(-0.01, true), "steady");
+        assert_eq!(show(0.04, false), "steady");
+        assert_eq!(show(-0.05, true), "-0.1/min");
         assert_eq!(show(12_345.6, true), "+12346/min");
     }
 
@@ -149,6 +160,8 @@ mod tests {
         assert_eq!((fds(&use_).as_str(), exhaustion(&use_)), ("fds 41/1024", None));
         use_.exhausted_in_ns = Some(11_520 * S);
         assert_eq!(exhaustion(&use_).as_deref(), Some("full in 3h12m"));
+        use_.exhausted_in_ns = Some(86_401 * S);
+        assert_eq!(exhaustion(&use_), None, "too far away to say");
         use_.used = 1024;
         assert_eq!(exhaustion(&use_).as_deref(), Some("full"));
         use_.limit = u64::MAX;

@@ -9,13 +9,15 @@ use super::read;
 const LIMITS_BYTES: u64 = 8192;
 
 /// Open descriptors. Since Linux 6.2 the size of `/proc/PID/fd` is their number; before, it is 0
-/// and they have to be counted.
+/// and they have to be counted. `None` for none at all: this process holds sockets, so what does not
+/// show them is a main thread that has ended before the others.
 pub fn used(dir: &Path) -> Option<u64> {
     let dir = dir.join("fd");
-    match fs::metadata(&dir).ok()?.len() {
-        0 => u64::try_from(fs::read_dir(dir).ok()?.count()).ok(),
-        size => Some(size),
-    }
+    let used = match fs::metadata(&dir).ok()?.len() {
+        0 => u64::try_from(fs::read_dir(dir).ok()?.count()).ok()?,
+        size => size,
+    };
+    (used > 0).then_some(used)
 }
 
 /// Soft limit of open descriptors; `u64::MAX`: none.

@@ -4,8 +4,8 @@
 //! Processes vanish at any moment: what cannot be read any more is `None`, never an error.
 
 mod cgroup;
-mod cmdline;
 mod fds;
+mod label;
 pub mod netns;
 mod read;
 pub mod selection;
@@ -23,7 +23,7 @@ use crate::lifecycle::report::{Holder, Party};
 pub struct Processes {
     proc: PathBuf,
     ticks: stat::TickLength,
-    known: HashMap<Identity, Option<Details>>,
+    known: HashMap<Identity, Details>,
 }
 
 /// A process id alone is reused; with the start on the boot clock, ns, it is not.
@@ -43,6 +43,8 @@ struct Details {
     container: Option<String>,
     fd_used: Option<u64>,
     fd_limit: Option<u64>,
+    stopped: bool,
+    gone: bool,
 }
 
 impl Processes {
@@ -57,23 +59,23 @@ impl Processes {
     }
 
     /// The process with this id and start. Where it is gone, or its id now belongs to another one,
-    /// the answer has just what was given.
+    /// the answer has just what was given, and says so.
     pub fn party(&mut self, pid: u32, start_time_ns: u64, comm: &str) -> Party {
-        let details = self.details(Identity { pid, start_time_ns }).cloned().unwrap_or_default();
+        let details = self.details(Identity { pid, start_time_ns }).clone();
         details.into_party(pid, start_time_ns, comm)
     }
 
     /// The same process as one that has descriptors `fds` open.
     pub fn holder(&mut self, pid: u32, start_time_ns: u64, comm: &str, fds: Vec<u32>) -> Holder {
-        let details = self.details(Identity { pid, start_time_ns }).cloned().unwrap_or_default();
+        let details = self.details(Identity { pid, start_time_ns }).clone();
         let (fd_used, fd_limit) = (details.fd_used, details.fd_limit);
         Holder { party: details.into_party(pid, start_time_ns, comm), fds, fd_used, fd_limit }
     }
 
-    fn details(&mut self, identity: Identity) -> Option<&Details> {
+    fn details(&mut self, identity: Identity) -> &Details {
         let (proc, ticks) = (&self.proc, self.ticks);
-        let look_up = || Details::read(proc, identity, ticks);
-        self.known.entry(identity).or_insert_with(look_up).as_ref()
+        let look_up = || Details::look_up(proc, identity, ticks);
+        self.known.entry(identity).or_insert_with(look_up)
     }
 }
 
@@ -84,26 +86,36 @@ impl Default for Processes {
 }
 
 impl Details {
-    /// Reads all of it; `None` when the process is not (or no longer) the one that is meant. The
-    /// start is compared before and after, so nothing of a process that reused the id gets in.
-    fn read(proc: &Path, identity: Identity, ticks: stat::TickLength) -> Option<Self> {
+    /// Reads all of it. The start is compared before and after, so nothing of a process that
+    /// reused the id gets in.
+    fn look_up(proc: &Path, identity: Identity, ticks: stat::TickLength) -> Self {
         let dir = proc.join(identity.pid.to_string());
-        let is_meant = || stat::start_ticks(&dir) == Some(ticks.of(identity.start_time_ns));
-        if !is_meant() {
-            return None;
+        let start_ticks = ticks.of(identity.start_time_ns);
+        let stat = || stat::read(&dir);
+        let is_meant = |stat: &stat::Stat| stat.start_ticks == start_ticks;
+        let details = stat().filter(is_meant).map(|stat| Self::read(&dir, &stat));
+        match (details, stat()) {
+            (Some(details), Some(stat)) if is_meant(&stat) => details,
+            (_, Some(_)) => Self { gone: true, ..Self::default() },
+            // Not to be read is not gone: `/proc` can hide the processes of others.
+            (_, None) => Self { gone: !exists(identity.pid), ..Self::default() },
         }
+    }
+
+    fn read(dir: &Path, stat: &stat::Stat) -> Self {
         let exe = read::link(&dir.join("exe"));
-        let place = cgroup::read(&dir).unwrap_or_default();
-        let details = Self {
-            label: cmdline::label(&dir, exe.as_deref()),
+        let place = cgroup::read(dir).unwrap_or_default();
+        Self {
+            label: label::read(dir, exe.as_deref(), &stat.comm),
             exe,
-            uid: status::effective_uid(&dir),
+            uid: status::effective_uid(dir),
             cgroup: place.path,
             container: place.container,
-            fd_used: fds::used(&dir),
-            fd_limit: fds::soft_limit(&dir),
-        };
-        is_meant().then_some(details)
+            fd_used: fds::used(dir),
+            fd_limit: fds::soft_limit(dir),
+            stopped: stat.stopped,
+            gone: false,
+        }
     }
 
     fn into_party(self, pid: u32, start_time_ns: u64, comm: &str) -> Party {
@@ -117,8 +129,18 @@ impl Details {
             start_time_ns,
             cgroup: self.cgroup,
             container: self.container,
+            stopped: self.stopped,
+            gone: self.gone,
         }
     }
+}
+
+/// Whether any process has this id.
+fn exists(pid: u32) -> bool {
+    let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
+    // SAFETY: signal 0 is not sent, only whether it could be is looked at.
+    let status = unsafe { libc::kill(pid, 0) };
+    status == 0 || std::io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `/proc/PID/stat`: when a process started.
+//! `/proc/PID/stat`: when a process started, and whether it is stopped.
 
 use std::path::Path;
 
@@ -29,44 +29,67 @@ impl TickLength {
     }
 }
 
-/// When the process started: clock ticks on the boot clock. `dir` is its directory in `/proc`.
-pub fn start_ticks(dir: &Path) -> Option<u64> {
-    parse_start(&read::bytes(&dir.join("stat"), STAT_BYTES)?)
+/// What is taken from the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Name of the thread-group leader.
+    pub comm: Vec<u8>,
+    /// Whether a signal or a debugger has stopped the process.
+    pub stopped: bool,
+    /// When it started: clock ticks on the boot clock.
+    pub start_ticks: u64,
+}
+
+/// Reads the file. `dir` is the process's directory in `/proc`.
+pub fn read(dir: &Path) -> Option<Stat> {
+    parse(&read::bytes(&dir.join("stat"), STAT_BYTES)?)
 }
 
 /// The name stands in parentheses and may hold anything, parentheses and newlines too: the fields
 /// begin behind the last `)`.
-fn parse_start(stat: &[u8]) -> Option<u64> {
+fn parse(stat: &[u8]) -> Option<Stat> {
+    let name_start = stat.iter().position(|byte| *byte == b'(')? + 1;
     let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    let comm = stat.get(name_start..name_end)?.to_vec();
     let fields = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?;
-    fields.split_ascii_whitespace().nth(START_FIELD)?.parse().ok()
+    let mut fields = fields.split_ascii_whitespace();
+    let stopped = matches!(fields.next()?, "T" | "t");
+    let start_ticks = fields.nth(START_FIELD - 1)?.parse().ok()?;
+    Some(Stat { comm, stopped, start_ticks })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FIELDS: &str = " S 1 42 42 0 -1 4194560 9 0 0 0 1 2 0 0 20 0 1 0 777 8192 1 0";
+    const FIELDS: &str = " 1 42 42 0 -1 4194560 9 0 0 0 1 2 0 0 20 0 1 0 777 8192 1 0";
 
-    fn start_of(name: &[u8]) -> Option<u64> {
+    fn stat_of(name: &[u8], state: &str) -> Stat {
         let mut stat = b"42 (".to_vec();
         stat.extend_from_slice(name);
-        stat.push(b')');
-        stat.extend_from_slice(FIELDS.as_bytes());
-        parse_start(&stat)
+        stat.extend_from_slice(format!(") {state}{FIELDS}").as_bytes());
+        parse(&stat).unwrap()
     }
 
     #[test]
     fn a_name_cannot_shift_the_fields() {
-        for name in [&b"sleep"[..], b") R 1 (", b"a\nb) S 1 2", b"))))", b"", b"\xff\xfe)"] {
-            assert_eq!(start_of(name), Some(777), "{name:?}");
+        for name in [&b"sleep"[..], b") R 1 (", b"a\nb) T 1 2", b"))))", b"", b"\xff\xfe)"] {
+            let expected = Stat { comm: name.to_vec(), stopped: false, start_ticks: 777 };
+            assert_eq!(stat_of(name, "S"), expected);
         }
     }
 
     #[test]
-    fn what_is_cut_or_odd_is_not_a_number() {
-        for stat in [&b""[..], b"42 (sleep", b"42 (sleep) S 1", b"42 (x) \xff\xff"] {
-            assert_eq!(parse_start(stat), None, "{stat:?}");
+    fn signals_and_debuggers_stop() {
+        for (state, stopped) in [("T", true), ("t", true), ("R", false), ("Z", false)] {
+            assert_eq!(stat_of(b"x", state).stopped, stopped, "{state}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_or_odd_is_nothing() {
+        for stat in [&b""[..], b"42 (sleep", b"42 (sleep) S 1", b"42 (x) \xff\xff", b")("] {
+            assert_eq!(parse(stat), None, "{stat:?}");
         }
     }
 

@@ -7,8 +7,8 @@ use super::*;
 
 /// A start on the boot clock that fits what `/proc` says about the process.
 fn start_of(pid: u32) -> u64 {
-    let ticks = stat::start_ticks(&Path::new("/proc").join(pid.to_string())).unwrap();
-    ticks * 1_000_000_000 / ticks_per_second() + 1
+    let stat = stat::read(&Path::new("/proc").join(pid.to_string())).unwrap();
+    stat.start_ticks * 1_000_000_000 / ticks_per_second() + 1
 }
 
 fn ticks_per_second() -> u64 {
@@ -25,6 +25,11 @@ impl Sleeper {
 
     fn pid(&self) -> u32 {
         self.0.id()
+    }
+
+    fn signal(&self, signal: libc::c_int) {
+        // SAFETY: the child is not waited for yet, so the id is its own.
+        assert_eq!(unsafe { libc::kill(self.pid().cast_signed(), signal) }, 0);
     }
 
     /// Waits until the child runs `program`: spawn returns before all of `/proc` says so, and
@@ -71,6 +76,10 @@ fn this_process_is_known() {
     assert_eq!(holder.fds, [3]);
 }
 
+fn gone(pid: u32, comm: &str, start_time_ns: u64) -> Party {
+    Party { pid, comm: comm.into(), start_time_ns, gone: true, ..Party::default() }
+}
+
 fn own_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a live rlimit that this call fills.
@@ -108,7 +117,7 @@ fn a_process_with_another_start_is_another_process() {
     let other = start_of(pid) - 1_000_000_000;
     let mut processes = Processes::new();
     let party = processes.party(pid, other, "before");
-    let bare = Party { pid, comm: "before".into(), start_time_ns: other, ..Party::default() };
+    let bare = gone(pid, "before", other);
     assert_eq!(party, bare);
     assert!(processes.party(pid, start_of(pid), "now").uid.is_some());
 }
@@ -120,8 +129,34 @@ fn a_process_that_is_gone_has_what_the_kernel_side_gave() {
     child.0.kill().unwrap();
     child.0.wait().unwrap();
     let holder = Processes::new().holder(pid, start, "sleep", vec![1]);
-    let bare = Party { pid, comm: "sleep".into(), start_time_ns: start, ..Party::default() };
+    let bare = gone(pid, "sleep", start);
     assert_eq!(holder, Holder { party: bare, fds: vec![1], fd_used: None, fd_limit: None });
+}
+
+#[test]
+fn a_stopped_process_is_stopped_until_it_continues() {
+    let child = Sleeper::start("sleep", &["600"]);
+    child.wait_for("sleep");
+    let (pid, start) = (child.pid(), start_of(child.pid()));
+    let is_stopped = || Processes::new().party(pid, start, "sleep").stopped;
+    assert!(!is_stopped());
+    child.signal(libc::SIGSTOP);
+    assert!(soon(is_stopped));
+    child.signal(libc::SIGCONT);
+    assert!(soon(|| !is_stopped()));
+}
+
+#[test]
+fn a_relative_script_is_a_full_path() {
+    let directory = std::env::temp_dir().join(format!("tcptrace-cwd-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("run.sh"), "while :; do sleep 1; done\n").unwrap();
+    let mut command = Command::new("sh");
+    let child = Sleeper(command.arg("./run.sh").current_dir(&directory).spawn().unwrap());
+    child.wait_for("sh");
+    let party = Processes::new().party(child.pid(), start_of(child.pid()), "sh");
+    std::fs::remove_dir_all(&directory).unwrap();
+    assert_eq!(party.label.as_deref(), directory.join("run.sh").to_str());
 }
 
 #[test]
@@ -150,7 +185,7 @@ fn hostile_entries_give_none() {
     let start = 700 * (1_000_000_000 / ticks_per_second());
     let holder = processes.holder(42, start, "x", vec![]);
     let identity = Identity { pid: 42, start_time_ns: start };
-    assert!(processes.details(identity).is_some(), "it is there, with nothing to say");
+    assert!(!processes.details(identity).gone, "it is there, with nothing to say");
     std::fs::remove_dir_all(&proc).unwrap();
     let bare = Party { pid: 42, comm: "x".into(), start_time_ns: start, ..Party::default() };
     assert_eq!(holder, Holder { party: bare, ..Holder::default() });

@@ -55,6 +55,8 @@ struct Opener<'a> {
     cgroup: Option<&'a str>,
     container: Option<&'a str>,
     label: Option<&'a str>,
+    stopped: bool,
+    gone: bool,
 }
 
 /// A process with open descriptors.
@@ -71,6 +73,8 @@ struct Holder<'a> {
     container: Option<&'a str>,
     label: Option<&'a str>,
     start_time_ns: u64,
+    stopped: bool,
+    gone: bool,
 }
 
 /// The listener in whose accept queue a socket waits.
@@ -83,6 +87,7 @@ struct Listener<'a> {
     holders: Vec<Holder<'a>>,
     last_accept_ns: Option<u64>,
     last_accept_exact: bool,
+    accept_error: Option<&'static str>,
     opener: Option<Opener<'a>>,
 }
 
@@ -194,6 +199,8 @@ impl<'a> Opener<'a> {
             cgroup: party.cgroup.as_deref(),
             container: party.container.as_deref(),
             label: party.label.as_deref(),
+            stopped: party.stopped,
+            gone: party.gone,
         }
     }
 }
@@ -213,6 +220,8 @@ impl<'a> Holder<'a> {
             container: party.container.as_deref(),
             label: party.label.as_deref(),
             start_time_ns: party.start_time_ns,
+            stopped: party.stopped,
+            gone: party.gone,
         }
     }
 }
@@ -232,6 +241,7 @@ impl<'a> Listener<'a> {
             holders: listener.holders.iter().map(Holder::new).collect(),
             last_accept_ns: listener.last_accept.at_least(),
             last_accept_exact: listener.last_accept.is_exact(),
+            accept_error: listener.accept_error,
             opener: listener.opener.as_ref().map(Opener::new),
         }
     }

@@ -1,18 +1,15 @@
 //! Lines below a group: where, to whom, by whom.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 
+use super::columns::GAP;
 use super::style::Style;
-use super::{name, paint};
+use super::{acting, ends, holding, list, listening, name, paint};
 use crate::lifecycle::cause::Cause;
-use crate::lifecycle::report::{Group, Leak, Listener, Party, Report};
-use crate::lifecycle::socket::{Endpoint, Role};
-use crate::output::{cell, units};
+use crate::lifecycle::report::{Group, Leak, Report};
+use crate::output::cell;
 
 const INDENT: &str = "        ";
-/// Items of a list that are shown; the rest is counted.
-const LIST_MAX: usize = 8;
 
 /// Whether the leaks of a report are in more than one network namespace.
 pub fn has_many_namespaces(report: &Report) -> bool {
@@ -32,151 +29,46 @@ pub fn sentence(cause: Cause, style: &Style) -> Vec<String> {
 
 /// All details; `moved` is what did not fit into the group's own line.
 pub fn lines(group: &Group, moved: &[String], namespaces: bool, style: &Style) -> Vec<String> {
+    let room = style.width.saturating_sub(INDENT.len());
     let mut lines = Vec::new();
-    lines.extend((!moved.is_empty()).then(|| moved.join(" ")));
-    lines.extend(place(group));
-    lines.extend(processes(group));
-    lines.extend(openers(group));
-    lines.extend(descriptors(group));
+    lines.extend((!moved.is_empty()).then(|| moved.join(GAP)));
+    lines.extend(stopped(group, room));
+    lines.extend(place(group, room));
+    lines.extend(acting::opened(group, room));
+    lines.extend(holding::descriptors(group, room));
     lines.extend(bytes(group));
-    lines.extend(end_of_file(group));
-    lines.extend(evidence(group));
-    lines.extend(container(group));
-    lines.extend(namespaces.then(|| netns(group)));
-    let width = style.width.saturating_sub(INDENT.len());
-    lines.iter().map(|line| format!("{INDENT}{}", cell::cut(line, width))).collect()
+    lines.extend(acting::end_of_file(group, room));
+    lines.extend(evidence(group, room));
+    lines.extend(container(group, room));
+    lines.extend(namespaces.then(|| netns(group, room)));
+    lines.iter().map(|line| format!("{INDENT}{}", cell::cut(line, room))).collect()
 }
 
-/// Where the sockets are: the listener that they wait at, or both ends.
-fn place(group: &Group) -> Vec<String> {
-    let listeners: BTreeMap<Endpoint, &Listener> = group
-        .leaks
-        .iter()
-        .filter_map(|leak| leak.listener.as_ref())
-        .map(|at| (at.local, at))
-        .collect();
-    if listeners.is_empty() {
-        return vec![format!("{} {} {}", local(group), arrow(group), peers(group))];
-    }
-    let mut lines: Vec<String> =
-        listeners.values().take(LIST_MAX).map(|listener| waiting_at(listener)).collect();
-    lines.push(format!("peers {}", peers(group)));
-    lines
-}
-
-fn waiting_at(listener: &Listener) -> String {
-    let (local, used, max) = (listener.local, listener.backlog, listener.backlog_max);
-    let idle = match listener.last_accept.at_least() {
-        None | Some(0) => String::new(),
-        Some(_) => format!(", no accept() for {}", units::age(listener.last_accept)),
+/// Processes that cannot do anything because somebody has stopped them.
+fn stopped(group: &Group, room: usize) -> Option<String> {
+    const WHY: &str = "stopped (SIGSTOP or a debugger)";
+    let stopped = group.blamed.iter().map(|holder| &holder.party).filter(|party| party.stopped);
+    let names: Vec<String> = stopped.map(name::party).collect();
+    let are = match names.len() {
+        0 => return None,
+        1 => "is",
+        _ => "are",
     };
-    format!("listener {local}, backlog {used}/{max}{idle}")
+    let room = room.saturating_sub(are.len() + WHY.len() + 2);
+    Some(format!("{} {are} {WHY}", list::within(room, "", &names, ", ")))
 }
 
-/// The local end; `*` for what differs between the sockets, `?` for what the kernel has forgotten.
-fn local(group: &Group) -> String {
-    let all = |known: fn(&Leak) -> bool| group.leaks.iter().any(known);
-    let none = |varies: bool| if varies { "*" } else { "?" };
-    let addr = match group.local.addr {
-        Some(addr) => address(addr),
-        None => none(all(|leak| leak.ends.local.addr.is_some())).to_owned(),
-    };
-    match group.local.port {
-        Some(port) => format!("{addr}:{port}"),
-        None => format!("{addr}:{}", none(all(|leak| leak.ends.local.port.is_some()))),
-    }
-}
-
-fn address(addr: IpAddr) -> String {
-    match addr {
-        IpAddr::V4(addr) => addr.to_string(),
-        IpAddr::V6(addr) => format!("[{addr}]"),
-    }
-}
-
-/// Who called whom.
-fn arrow(group: &Group) -> &'static str {
-    let serves = |leak: &Leak| match leak.role {
-        Role::Passive => true,
-        Role::Active => false,
-        Role::Unknown => leak.service_port.is_some(),
-    };
-    if group.leaks.iter().all(serves) {
-        "←"
-    } else if is_active(group) {
-        "→"
+/// Where the sockets are and who holds them: the listener that they wait at, or both ends.
+fn place(group: &Group, room: usize) -> Vec<String> {
+    let peers = ends::peers(group);
+    let mut lines = listening::lines(group, room);
+    if lines.is_empty() {
+        lines.push(list::within(room, &format!("{} ", ends::local(group)), &peers, ", "));
+        lines.extend(holding::processes(group, room));
     } else {
-        "↔"
+        lines.push(list::within(room, "peers ", &peers, ", "));
     }
-}
-
-/// Remote addresses with their counts; with the port where all sockets have the same.
-fn peers(group: &Group) -> String {
-    let ports: BTreeSet<Option<u16>> =
-        group.leaks.iter().map(|leak| leak.ends.remote.port).collect();
-    let port = match (ports.len(), ports.first()) {
-        (1, Some(Some(port))) if group.leaks.len() > 1 || is_active(group) => Some(*port),
-        _ => None,
-    };
-    let item = |(addr, count): &(Option<IpAddr>, usize)| {
-        let addr = match (addr, port) {
-            (Some(addr), Some(port)) => format!("{}:{port}", address(*addr)),
-            (Some(addr), None) => addr.to_string(),
-            (None, _) => "?".to_owned(),
-        };
-        format!("{addr} ({count})")
-    };
-    list(group.peers.iter().map(item))
-}
-
-fn is_active(group: &Group) -> bool {
-    group.leaks.iter().all(|leak| leak.role == Role::Active)
-}
-
-/// The processes to blame, where the group's own line does not name them all.
-fn processes(group: &Group) -> Option<String> {
-    let named = usize::from(group.by.is_none());
-    let others = list(group.blamed.iter().skip(named).map(name::process));
-    if others.is_empty() {
-        return (named == 0).then(|| "held by no process".to_owned());
-    }
-    let also = if named > 0 { "also " } else { "" };
-    let how = match group.cause {
-        Cause::NeverAccepted => "listener held by",
-        Cause::HeldByKernel => "opened by",
-        _ => "held by",
-    };
-    Some(format!("{also}{how} {others}"))
-}
-
-/// Who opened the sockets, where that is somebody else.
-fn openers(group: &Group) -> Option<String> {
-    let openers = group.leaks.iter().filter_map(|leak| leak.opener.as_ref());
-    let blamed = |party: &Party| {
-        group.blamed.iter().any(|holder| identity(&holder.party) == identity(party))
-    };
-    let names = openers.filter(|party| !blamed(party)).map(name::party);
-    let names = list(tally(names).into_iter().map(|(name, count)| format!("{name} ({count})")));
-    (!names.is_empty()).then(|| format!("opened by {names}"))
-}
-
-fn identity(party: &Party) -> (u32, u64) {
-    (party.pid, party.start_time_ns)
-}
-
-/// Descriptor numbers in the first process to blame.
-fn descriptors(group: &Group) -> Option<String> {
-    let first = group.blamed.first()?;
-    let of_first = |leak: &Leak| {
-        let holder = leak.holders.iter().find(|h| identity(&h.party) == identity(&first.party));
-        holder.map(|holder| holder.fds.clone()).unwrap_or_default()
-    };
-    let fds: BTreeSet<u32> = group.leaks.iter().flat_map(of_first).collect();
-    let place = match group.blamed.len() {
-        1 => String::new(),
-        _ => format!(" in {}", name::party(&first.party)),
-    };
-    (!fds.is_empty()).then(|| format!("fd {}{place}", list(fds.iter().map(u32::to_string))))
+    lines
 }
 
 /// How much waits, where that is the point.
@@ -192,52 +84,24 @@ fn bytes(group: &Group) -> Option<String> {
     Some(format!("{range} bytes {what}"))
 }
 
-/// Whose read delivered end-of-file.
-fn end_of_file(group: &Group) -> Option<String> {
-    let readers = group.leaks.iter().filter_map(|leak| leak.eof.as_ref()).map(|eof| {
-        let thread = eof.reader.tid.map(|tid| format!(" thread {tid}")).unwrap_or_default();
-        format!("{}{thread}", name::party(&eof.reader))
-    });
-    let readers = tally(readers).into_iter().map(|(name, count)| format!("{name} ({count})"));
-    let readers = list(readers);
-    (!readers.is_empty()).then(|| format!("end-of-file read by {readers}"))
-}
-
 /// What applies besides the verdict.
-fn evidence(group: &Group) -> Option<String> {
+fn evidence(group: &Group, room: usize) -> Option<String> {
     let tokens = group.leaks.iter().flat_map(|leak| &leak.evidence).map(|cause| cause.token());
-    let all = list(tally(tokens).into_iter().map(|(token, count)| format!("{token} ({count})")));
-    (!all.is_empty()).then(|| format!("also {all}"))
+    let item = |(token, count): (&str, usize)| format!("{token} ({count})");
+    let all: Vec<String> = list::tally(tokens).into_iter().map(item).collect();
+    (!all.is_empty()).then(|| list::within(room, "also ", &all, ", "))
 }
 
-fn container(group: &Group) -> Option<String> {
+fn container(group: &Group, room: usize) -> Option<String> {
     let containers = group.blamed.iter().filter_map(|holder| holder.party.container.as_ref());
     let short = |id: &String| cell::safe(id).chars().take(12).collect::<String>();
     let containers: BTreeSet<String> = containers.map(short).collect();
-    (!containers.is_empty()).then(|| format!("container {}", list(containers.into_iter())))
+    let containers: Vec<String> = containers.into_iter().collect();
+    (!containers.is_empty()).then(|| list::within(room, "container ", &containers, ", "))
 }
 
-fn netns(group: &Group) -> String {
+fn netns(group: &Group, room: usize) -> String {
     let spaces: BTreeSet<u32> = group.leaks.iter().map(|leak| leak.netns).collect();
-    format!("netns {}", list(spaces.iter().map(u32::to_string)))
-}
-
-/// Items and how often each comes, most first.
-fn tally<T: Ord>(items: impl Iterator<Item = T>) -> Vec<(T, usize)> {
-    let mut counts: BTreeMap<T, usize> = BTreeMap::new();
-    for item in items {
-        *counts.entry(item).or_default() += 1;
-    }
-    let mut counts: Vec<(T, usize)> = counts.into_iter().collect();
-    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    counts
-}
-
-/// The first items, and how many more there are.
-fn list(items: impl Iterator<Item = String>) -> String {
-    let mut items: Vec<String> = items.collect();
-    let more = items.len().saturating_sub(LIST_MAX);
-    items.truncate(LIST_MAX);
-    let shown = items.join(", ");
-    if more == 0 { shown } else { format!("{shown} and {more} more") }
+    let spaces: Vec<String> = spaces.iter().map(u32::to_string).collect();
+    list::within(room, "netns ", &spaces, ", ")
 }

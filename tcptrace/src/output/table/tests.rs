@@ -42,6 +42,27 @@ fn groups_by_something_else_name_it_and_who_holds_them() {
 }
 
 #[test]
+fn leaks_of_servers_look_as_agreed() {
+    assert_golden("servers.txt", &shown(&fixtures::servers(), Style::default()));
+}
+
+#[test]
+fn columns_do_not_jump_when_groups_go() {
+    let mut table = Table::new(Style::default());
+    let mut report = fixtures::servers();
+    let mut column = |report: &Report| {
+        let mut out = Vec::new();
+        table.write(report, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let line = text.lines().find(|line| line.contains("redis-server[24780]  ")).unwrap();
+        line.find("eof-not-read").unwrap()
+    };
+    let before = column(&report);
+    report.groups.drain(..4);
+    assert_eq!(column(&report), before);
+}
+
+#[test]
 fn no_leaks_are_one_line() {
     let text = shown(&fixtures::empty(), Style::default());
     let expected = "no leaks: 0 sockets older than 30s · 5 checked · traced 42s · 0 lost · \
@@ -51,7 +72,7 @@ fn no_leaks_are_one_line() {
 
 #[test]
 fn lines_keep_within_their_width() {
-    for report in [fixtures::full(), fixtures::empty(), fixtures::populated()] {
+    for report in [fixtures::full(), fixtures::servers(), fixtures::populated()] {
         for width in [60, 80, Style::DEFAULT_WIDTH] {
             let text = shown(&report, Style { width, ..Style::default() });
             let widest = text.lines().map(cell::width).max();
@@ -68,6 +89,7 @@ fn lines_keep_within_their_width() {
 fn even_a_silly_width_is_no_panic() {
     for width in 0..40 {
         shown(&fixtures::full(), Style { width, ..Style::default() });
+        shown(&fixtures::servers(), Style { width, ..Style::default() });
         shown(&fixtures::full(), rows(width));
     }
 }

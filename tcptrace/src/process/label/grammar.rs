@@ -1,30 +1,21 @@
-//! `/proc/PID/cmdline`: what an interpreter runs.
-//!
-//! A command line may hold passwords, so never more of it is shown than one word: the script, the
-//! jar or the main class. Where that word is not certain there is no label.
-
-use std::path::Path;
-
-use super::read;
-use crate::lifecycle::text;
-
-/// A long class path can stand before the main class; more than this is not read.
-const CMDLINE_BYTES: u64 = 256 * 1024;
-/// A longer word is no name of a script.
-const LABEL_BYTES: usize = 1024;
+//! How the command lines of interpreters read: which word is what runs.
 
 /// How an interpreter's command line reads.
-struct Grammar {
+pub struct Grammar {
     /// Name of the executable, without version.
     names: &'static [&'static str],
     /// Options whose value is the next word.
     with_value: &'static [&'static str],
-    /// Options whose value is a name of what runs: a module.
-    naming: &'static [&'static str],
+    /// Options whose value is the module that runs.
+    modules: &'static [&'static str],
+    /// Options whose value is the script.
+    files: &'static [&'static str],
     /// Options whose value is code: nothing has a name then.
     code: &'static [&'static str],
     /// First words that are not the script.
     verbs: &'static [&'static str],
+    /// Ends of words that are files; empty: all are.
+    suffixes: &'static [&'static str],
 }
 
 const GRAMMARS: &[Grammar] = &[
@@ -46,111 +37,132 @@ const GRAMMARS: &[Grammar] = &[
             "--enable-native-access",
             "--source",
         ],
-        naming: &["-m", "--module"],
+        modules: &["-m", "--module"],
+        files: &[],
         code: &[],
         verbs: &[],
+        suffixes: &[".jar", ".java"],
     },
     Grammar {
         names: &["python", "pypy"],
         with_value: &["-W", "-X", "--check-hash-based-pycs"],
-        naming: &["-m"],
+        modules: &["-m"],
+        files: &[],
         code: &["-c"],
         verbs: &[],
+        suffixes: &[],
     },
     Grammar {
         names: &["node", "nodejs"],
         with_value: &["-r", "--require", "--import", "--loader", "-C", "--conditions"],
-        naming: &[],
+        modules: &[],
+        files: &[],
         code: &["-e", "--eval", "-p", "--print", "-pe"],
         verbs: &[],
+        suffixes: &[],
     },
     Grammar {
         names: &["deno", "bun"],
         with_value: &[],
-        naming: &[],
+        modules: &[],
+        files: &[],
         code: &["-e", "-p", "--eval", "--print"],
         verbs: &["run"],
+        suffixes: &[],
     },
     Grammar {
         names: &["ruby", "perl", "lua", "luajit", "Rscript", "tclsh"],
         with_value: &["-I", "-r", "-C", "-l"],
-        naming: &[],
+        modules: &[],
+        files: &[],
         code: &["-e", "-E"],
         verbs: &[],
+        suffixes: &[],
     },
     Grammar {
         names: &["php", "php-cgi"],
         with_value: &["-c", "-d", "-z"],
-        naming: &["-f", "--file"],
+        modules: &[],
+        files: &["-f", "--file"],
         code: &["-r", "-B", "-R", "-E"],
         verbs: &[],
+        suffixes: &[],
     },
     Grammar {
         names: &["sh", "bash", "dash", "zsh", "ksh", "busybox"],
         with_value: &["-o", "+o", "-O", "+O", "--rcfile", "--init-file"],
-        naming: &[],
+        modules: &[],
+        files: &[],
         code: &["-c", "-s"],
         verbs: &["sh", "ash"],
+        suffixes: &[],
     },
     Grammar {
         names: &["dotnet"],
         with_value: &["--additionalprobingpath", "--fx-version", "--roll-forward"],
-        naming: &[],
+        modules: &[],
+        files: &[],
         code: &[],
         verbs: &["exec"],
+        suffixes: &[],
     },
 ];
 
-/// What the process runs, where its executable is an interpreter. `dir` is its directory in
-/// `/proc`, `exe` the path of its executable.
-pub fn label(dir: &Path, exe: Option<&str>) -> Option<String> {
-    let grammar = grammar_of(exe?)?;
-    let cmdline = read::bytes(&dir.join("cmdline"), CMDLINE_BYTES)?;
-    let label = grammar.label(&words(&cmdline))?;
-    (label.len() <= LABEL_BYTES).then(|| text::from_bytes(label))
+/// What an interpreter runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program<'a> {
+    /// The word that names it.
+    pub name: &'a [u8],
+    /// Whether that is a file's name, not that of a module or a class.
+    pub is_file: bool,
+    /// The words behind it.
+    pub arguments: &'a [&'a [u8]],
 }
 
-fn grammar_of(exe: &str) -> Option<&'static Grammar> {
+/// The grammar for an executable; `None`: it is no interpreter.
+pub fn of(exe: &str) -> Option<&'static Grammar> {
     let path = exe.strip_suffix(" (deleted)").unwrap_or(exe);
     let name = path.rsplit('/').next().unwrap_or(path);
     let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-'));
     GRAMMARS.iter().find(|grammar| grammar.names.contains(&bare))
 }
 
-/// The words that end with a NUL; one that was cut by the bound is left out.
-fn words(cmdline: &[u8]) -> Vec<&[u8]> {
-    let mut words: Vec<&[u8]> = cmdline.split(|byte| *byte == 0).collect();
-    words.pop();
-    words
-}
-
 impl Grammar {
-    /// The first word that is neither an option nor the value of one.
-    fn label<'a>(&self, words: &[&'a [u8]]) -> Option<&'a [u8]> {
-        let has = |list: &[&str], word: &[u8]| list.iter().any(|known| known.as_bytes() == word);
-        let mut rest = words.iter().skip(1).copied();
+    /// The first word that is neither an option nor the value of one. Where it is not certain
+    /// which that is, there is none.
+    pub fn program<'a>(&self, words: &'a [&'a [u8]]) -> Option<Program<'a>> {
+        let mut rest = words.get(1..)?;
         let mut verbs = self.verbs;
         loop {
-            let word = rest.next()?;
-            if word == b"--" {
-                return rest.next().filter(|word| !word.is_empty());
-            }
-            if has(self.naming, word) {
-                return rest.next().filter(|word| !word.is_empty());
-            }
-            if has(self.code, word) || self.is_code_in_cluster(word) {
+            let (word, behind) = rest.split_first()?;
+            rest = behind;
+            if *word == b"--" || has(self.files, word) {
+                return self.named_by(rest, true);
+            } else if has(self.modules, word) {
+                return self.named_by(rest, false);
+            } else if has(self.code, word) || self.is_code_in_cluster(word) {
                 return None;
-            }
-            if has(self.with_value, word) {
-                rest.next();
+            } else if has(self.with_value, word) {
+                rest = rest.get(1..)?;
             } else if has(verbs, word) {
                 verbs = &[];
-            } else if word.is_empty() || word == b"-" {
+            } else if word.is_empty() || *word == b"-" {
                 return None;
             } else if !matches!(word.first(), Some(b'-' | b'+' | b'@')) {
-                return Some(word);
+                return Some(Program { name: word, is_file: self.is_file(word), arguments: rest });
             }
         }
+    }
+
+    fn named_by<'a>(&self, rest: &'a [&'a [u8]], is_file: bool) -> Option<Program<'a>> {
+        let (name, arguments) = rest.split_first()?;
+        let is_file = is_file && self.is_file(name);
+        (!name.is_empty()).then_some(Program { name, is_file, arguments })
+    }
+
+    fn is_file(&self, word: &[u8]) -> bool {
+        let ends = |suffix: &&str| word.ends_with(suffix.as_bytes());
+        self.suffixes.is_empty() || self.suffixes.iter().any(ends)
     }
 
     /// Whether a cluster of one-letter options ends in one whose value is code: `-uc`.
@@ -159,23 +171,26 @@ impl Grammar {
             return false;
         };
         let clustered = !letters.is_empty() && letters.iter().all(u8::is_ascii_alphabetic);
-        let ends_with = |list: &[&str]| list.iter().any(|known| known.as_bytes() == [b'-', *last]);
-        clustered && ends_with(self.code)
+        clustered && has(self.code, &[b'-', *last])
     }
+}
+
+fn has(list: &[&str], word: &[u8]) -> bool {
+    list.iter().any(|known| known.as_bytes() == word)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn label_of(exe: &str, line: &str) -> Option<String> {
-        let mut cmdline = line.replace(' ', "\0").into_bytes();
-        cmdline.push(0);
-        grammar_of(exe)?.label(&words(&cmdline)).map(text::from_bytes)
+    fn words(line: &str) -> Vec<&[u8]> {
+        line.split(' ').map(str::as_bytes).collect()
     }
 
     fn is(exe: &str, line: &str, expected: &str) {
-        assert_eq!(label_of(exe, line).as_deref(), Some(expected), "{line}");
+        let words = words(line);
+        let program = of(exe).unwrap().program(&words).unwrap();
+        assert_eq!(str::from_utf8(program.name), Ok(expected), "{line}");
     }
 
     #[test]
@@ -222,24 +237,42 @@ mod tests {
             ("/usr/bin/java", "java -cp"),
             ("/bin/bash", "-bash"),
         ] {
-            assert_eq!(label_of(exe, line), None, "{line}");
+            assert_eq!(of(exe).unwrap().program(&words(line)), None, "{line}");
         }
     }
 
     #[test]
-    fn other_programs_have_no_label() {
-        assert!(grammar_of("/usr/sbin/nginx").is_none());
-        assert!(grammar_of("/usr/bin/javac").is_none());
-        assert!(grammar_of("").is_none());
+    fn other_programs_have_no_grammar() {
+        assert!(of("/usr/sbin/nginx").is_none());
+        assert!(of("/usr/bin/javac").is_none());
+        assert!(of("").is_none());
     }
 
     #[test]
     fn odd_command_lines() {
-        let python = grammar_of("/usr/bin/python3").unwrap();
-        for cmdline in [&b""[..], b"\0", b"\0\0\0", b"python3", b"python3\0cut-by-the-bou"] {
-            assert_eq!(python.label(&words(cmdline)), None, "{cmdline:?}");
+        let python = of("/usr/bin/python3").unwrap();
+        for words in [&[][..], &[&b""[..]], &[b"python3", b""], &[b"python3", b"--", b""]] {
+            assert_eq!(python.program(words), None, "{words:?}");
         }
-        let bytes = python.label(&words(b"python3\0/srv/\xff.py\0")).map(text::from_bytes);
-        assert_eq!(bytes.as_deref(), Some("/srv/\\xff.py"));
+    }
+
+    #[test]
+    fn files_are_told_from_modules_and_classes() {
+        for (exe, line, is_file) in [
+            ("/usr/bin/python3", "python3 app.py -x", true),
+            ("/usr/bin/python3", "python3 -m app -x", false),
+            ("/bin/java", "java -jar x.jar -x", true),
+            ("/bin/java", "java com.example.Broker -x", false),
+            ("/usr/bin/php8.2", "php -f x -x", true),
+            ("/bin/bash", "bash -- run -x", true),
+        ] {
+            let words = words(line);
+            let program = of(exe).unwrap().program(&words).unwrap();
+            assert_eq!(
+                (program.is_file, program.arguments),
+                (is_file, &[&b"-x"[..]][..]),
+                "{line}"
+            );
+        }
     }
 }
