@@ -43,7 +43,7 @@ pub fn recall_or_begin(sk: Sock, cookie: u64) -> Option<&'static mut SocketMemor
         Some(memory) => Some(memory),
         None => {
             let empty = SocketMemory { cookie, ..SocketMemory::default() };
-            let _ = SOCKETS.insert(sk.key(), &empty, u64::from(BPF_NOEXIST));
+            let _ = SOCKETS.insert(sk.key(), empty, u64::from(BPF_NOEXIST));
             let memory = recall(sk, cookie);
             if memory.is_none() {
                 count(Counter::MemoryFull);
