@@ -10,13 +10,15 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::args::Args;
 use crate::facts::{self, say, stage};
 
-/// Listens on `--addr` at a port that the kernel picks, and says which. `::` also takes IPv4.
+/// Listens on `--addr` at `--port`, else one that the kernel picks, and says which. `::` also takes
+/// IPv4; with `--reuseport true` others may listen there too.
 pub fn listen(args: &Args) -> Result<TcpListener> {
     let address = SocketAddr::new(args.need::<IpAddr>("addr")?, args.or("port", 0)?);
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
+    socket.set_reuse_port(args.or("reuseport", false)?)?;
     socket.bind(&address.into()).with_context(|| format!("bind {address}"))?;
     socket.listen(args.or("backlog", 64)?)?;
     let listener = TcpListener::from(socket);
