@@ -23,7 +23,8 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT as u32, 0);
 
 /// From the child in an accept queue to its listener, by address: written while the iterator
-/// shows the listener, taken out when it comes to the child.
+/// shows the listener, read when it comes to the child. Notes of earlier runs stay until they are
+/// replaced, so user space checks that the listener is of this snapshot and fits the child.
 #[map]
 pub static WAITING: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1 << 14, 0);
 
