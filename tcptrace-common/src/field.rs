@@ -7,6 +7,17 @@
 /// Offset of a field that this kernel's BTF does not have.
 pub const ABSENT: u32 = u32::MAX;
 
+/// What a field is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The tool can do nothing useful without it.
+    Required,
+    /// Something stays unknown without it.
+    Optional,
+    /// There is another way.
+    Extra,
+}
+
 macro_rules! fields {
     ($($(#[$doc:meta])* $name:ident = $kind:ident $structure:literal . $path:literal),+ $(,)?) => {
         /// A kernel struct field; the discriminant is its index in `OFFSETS`.
@@ -28,12 +39,19 @@ macro_rules! fields {
             /// Whether the tool can do nothing useful without it.
             #[must_use]
             pub const fn required(self) -> bool {
+                matches!(self.need(), Need::Required)
+            }
+
+            /// What it is worth.
+            #[must_use]
+            pub const fn need(self) -> Need {
                 match self { $(Self::$name => fields!(@ $kind)),+ }
             }
         }
     };
-    (@ required) => { true };
-    (@ optional) => { false };
+    (@ required) => { Need::Required };
+    (@ optional) => { Need::Optional };
+    (@ extra) => { Need::Extra };
 }
 
 fields! {
@@ -63,6 +81,12 @@ fields! {
     SkcCookie = required "sock_common"."skc_cookie",
     /// Inode number of a network namespace.
     NetInum = required "net"."ns.inum",
+    /// What kind of namespace it is (`netns_operations`).
+    NetOps = optional "net"."ns.ops",
+    /// Number by which it can be opened; since 6.18.
+    NetId = extra "net"."ns.ns_id",
+    /// Its place in the list of all network namespaces.
+    NetList = optional "net"."list",
     /// Protocol number.
     SkProtocol = required "sock"."sk_protocol",
     /// Type: stream, datagram, raw.
@@ -121,6 +145,10 @@ fields! {
     Comm = required "task_struct"."comm",
     /// `PF_*`.
     TaskFlags = required "task_struct"."flags",
+    /// Namespaces.
+    NsProxy = optional "task_struct"."nsproxy",
+    /// The network namespace among them.
+    NetNs = optional "nsproxy"."net_ns",
     /// Open files.
     Files = required "task_struct"."files",
     /// The task's `struct pid`.
@@ -143,6 +171,12 @@ fields! {
     FilePrivate = required "file"."private_data",
     /// Inode.
     FileInode = required "file"."f_inode",
+    /// Its number.
+    InodeNumber = optional "inode"."i_ino",
+    /// Its file system.
+    InodeSuper = optional "inode"."i_sb",
+    /// Which file system that is.
+    SuperMagic = optional "super_block"."s_magic",
     /// Type and mode.
     InodeMode = required "inode"."i_mode",
     /// First argument of a system call; x86-64 alone.

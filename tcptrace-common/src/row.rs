@@ -13,6 +13,18 @@ pub mod kind {
     pub const SOCKET: u32 = 1;
     /// [`super::HolderRow`] then [`super::SocketRow`]: a descriptor of one task.
     pub const HOLDER: u32 = 2;
+    /// [`super::NamespaceRow`]: a network namespace, or a way into one.
+    pub const NAMESPACE: u32 = 3;
+}
+
+/// [`NamespaceRow::way`]: how the namespace came to notice.
+pub mod namespace_way {
+    /// It is in the kernel's list.
+    pub const LISTED: u32 = 0;
+    /// A descriptor of a socket in it.
+    pub const SOCKET: u32 = 1;
+    /// A descriptor of the namespace itself, whose type is not known.
+    pub const FILE: u32 = 2;
 }
 
 /// Bits of [`SocketRow::flags`].
@@ -52,6 +64,24 @@ pub struct HolderRow {
     pub pad: u32,
 }
 wire!(HolderRow, 40);
+
+/// A network namespace. The kernel's list shows each with its [`Self::id`]; a descriptor shows a
+/// way into one, and may turn out to stand for a namespace of another type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct NamespaceRow {
+    /// Number by which the kernel opens it (`struct nsfs_file_handle`, since 6.18); 0: not known.
+    pub id: u64,
+    /// Inode number.
+    pub netns: u32,
+    /// [`namespace_way`].
+    pub way: u32,
+    /// Process that has the descriptor; 0: from the kernel's list.
+    pub pid: u32,
+    /// The descriptor.
+    pub fd: u32,
+}
+wire!(NamespaceRow, 24);
 
 /// A socket as the kernel has it. Sequence numbers and jiffies are raw; user space subtracts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

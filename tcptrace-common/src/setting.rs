@@ -7,7 +7,8 @@
 pub enum Setting {
     /// Bit `1 << state`: a transition out of this state is worth a record.
     RecordStates,
-    /// Transitions that end a shorter dwell than this many ns are not worth a record.
+    /// Transitions that end a shorter dwell than this many ns, or one of unknown length, are not
+    /// worth a record; 0: all are.
     RecordMinDwellNs,
     /// 1: pids are those of the pid namespace in `OBSERVER`, 0: of the initial one.
     TranslatePids,

@@ -2,7 +2,7 @@
 
 use tcptrace_common::counter::Counter;
 use tcptrace_common::memory::SocketMemory;
-use tcptrace_common::record::{TransitionRecord, kind};
+use tcptrace_common::record::{DWELL_UNKNOWN, TransitionRecord, kind};
 use tcptrace_common::setting::Setting;
 
 use crate::config::setting;
@@ -21,8 +21,9 @@ pub struct Transition {
 /// Whether user space wants to hear of this transition.
 #[inline(always)]
 pub fn is_wanted(from: u8, dwell_ns: u64) -> bool {
-    setting(Setting::RecordStates) & (1 << (from & 31)) != 0
-        && dwell_ns >= setting(Setting::RecordMinDwellNs)
+    let least = setting(Setting::RecordMinDwellNs);
+    let is_long = least == 0 || (dwell_ns >= least && dwell_ns != DWELL_UNKNOWN);
+    setting(Setting::RecordStates) & (1 << (from & 31)) != 0 && is_long
 }
 
 /// Sends a transition of the socket that `memory` is about.

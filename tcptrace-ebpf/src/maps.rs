@@ -28,6 +28,11 @@ static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT
 #[map]
 pub static WAITING: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1 << 14, 0);
 
+/// Network namespaces by inode number, and the run of an iterator that last showed a way into
+/// each.
+#[map]
+pub static HINTED: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1 << 12, 0);
+
 /// Where an iterator builds a row; programs have 512 bytes of stack.
 #[map]
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);

@@ -52,6 +52,22 @@ pub fn process_of(task: *const c_void, out: &mut Task) -> Option<()> {
     Some(())
 }
 
+/// The pid of a task's process, as the tool knows it.
+#[inline(always)]
+pub fn pid_of(task: *const c_void) -> Option<u32> {
+    if setting(Setting::TranslatePids) == 0 {
+        read(task, Field::Tgid)
+    } else {
+        translated_pid(read_pointer(task, Field::GroupLeader)?)
+    }
+}
+
+/// The network namespace of the task that runs now.
+#[inline(always)]
+pub fn current_net() -> Option<*const c_void> {
+    read_pointer(read_pointer(current(), Field::NsProxy)?, Field::NetNs)
+}
+
 /// The number of a task in the tool's own pid namespace.
 #[inline(always)]
 fn translated_pid(task: *const c_void) -> Option<u32> {

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use tcptrace_tests::case::{Bounds, Expect, Opener};
 use tcptrace_tests::cases;
 use tcptrace_tests::netns::NetPair;
+use tcptrace_tests::scenario::Scenario;
 use tcptrace_tests::situation::Situation;
 use tcptrace_tests::tool::{Running, leaks_once};
 use tcptrace_tests::wait::until;
@@ -59,5 +60,46 @@ fn descriptors_of_the_holder() -> Result<()> {
     let (used, limit) = process::fd_use(staged.holders()?[0].0)?;
     ensure!(holder["fd_used"] == used, "{used} are open: {holder}");
     ensure!(holder["fd_limit"] == limit, "{limit} is the limit: {holder}");
+    Ok(())
+}
+
+/// Finds the socket in flight of [`hidden-namespace`](Scenario), whatever leads to its namespace.
+fn finds_the_hidden(options: &[&str]) -> Result<()> {
+    let pair = NetPair::new()?;
+    let scenario = Scenario::spawn(&pair.a, &[&["hidden-namespace"], options].concat())?;
+    let (netns, port) = (scenario.parsed::<u64>("netns")?, scenario.parsed::<u16>("remote_port")?);
+    let finished = leaks_once(&["--min-age", "0s"])?.expect_code(0)?;
+    let leaks = finished.leaks()?;
+    let leak = leaks.iter().find(|leak| leak["netns"] == netns && leak["remote_port"] == port);
+    let leak = leak.with_context(|| format!("not seen: {:?}", finished.summary()))?;
+    ensure!(leak["cause"] == "held-by-kernel", "{leak}");
+    Ok(())
+}
+
+/// The namespace lives by a socket that no process holds.
+#[test]
+fn a_namespace_that_nothing_leads_to() -> Result<()> {
+    finds_the_hidden(&[])
+}
+
+/// Only healthy sockets of a process that is elsewhere lead to the namespace.
+#[test]
+fn a_namespace_that_healthy_sockets_lead_to() -> Result<()> {
+    finds_the_hidden(&["--stream", "true"])
+}
+
+/// Descriptors that move all the time do not make their process disappear.
+#[test]
+fn moving_descriptors_are_still_held() -> Result<()> {
+    let pair = NetPair::new()?;
+    let scenario = Scenario::spawn(&pair.a, &["juggle"])?;
+    let sockets: usize = scenario.parsed("sockets")?;
+    let place = pair.a.path().display().to_string();
+    for _ in 0..5 {
+        let leaks = leaks_once(&["--min-age", "0s", "--netns", &place])?.leaks()?;
+        ensure!(leaks.len() == sockets, "{} of {sockets} are there", leaks.len());
+        let wrong: Vec<_> = leaks.iter().filter(|leak| leak["cause"] == "held-by-kernel").collect();
+        ensure!(wrong.is_empty(), "{} of {sockets} are held by a process: {wrong:?}", wrong.len());
+    }
     Ok(())
 }

@@ -10,6 +10,7 @@ use tcptrace_common::row::{HolderRow, RowHeader, SocketRow, row_flag};
 use crate::maps::SOCKETS;
 use crate::sock::Sock;
 
+mod namespaces;
 mod task_file;
 mod tcp;
 
@@ -39,12 +40,38 @@ impl Arguments {
         unsafe { self.0.add(index).read_volatile() }
     }
 
-    /// `meta->seq`: the first member of the first argument (`struct bpf_iter_meta`, UAPI in all
-    /// but name since 5.8).
+    #[inline(always)]
+    fn meta(self) -> Meta {
+        // SAFETY: every iterator has it, and it is never null.
+        unsafe { Meta(self.get(0).cast::<u64>()) }
+    }
+}
+
+/// The first argument of every iterator: `struct bpf_iter_meta` of three 64-bit words, UAPI in all
+/// but name since 5.8.
+#[derive(Clone, Copy)]
+struct Meta(*const u64);
+
+impl Meta {
+    /// `seq`: where the rows go.
     #[inline(always)]
     fn output(self) -> Output {
-        // SAFETY: `meta` is argument 0 of every iterator and never null; `seq` is its first word.
-        unsafe { Output(self.get(0).cast::<*mut seq_file>().read_volatile()) }
+        // SAFETY: the first word of `meta`, a pointer to the verifier too.
+        unsafe { Output(self.0.cast::<*mut seq_file>().read_volatile()) }
+    }
+
+    /// `session_id`: another one for each run of an iterator.
+    #[inline(always)]
+    fn run(self) -> u64 {
+        // SAFETY: the second word of `meta`.
+        unsafe { self.0.add(1).read_volatile() }
+    }
+
+    /// `seq_num`: how many objects this run has shown before this one.
+    #[inline(always)]
+    fn number(self) -> u64 {
+        // SAFETY: the third word of `meta`.
+        unsafe { self.0.add(2).read_volatile() }
     }
 }
 

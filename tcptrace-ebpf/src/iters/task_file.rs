@@ -11,7 +11,7 @@ use tcptrace_common::row::{HolderRow, RowHeader, SocketRow, kind};
 use tcptrace_common::setting::Setting;
 
 use crate::config::setting;
-use crate::iters::{Arguments, Output, remembered, socket_length};
+use crate::iters::{Arguments, Meta, namespaces, remembered, socket_length};
 use crate::maps::SCRATCH;
 use crate::sock::Socket;
 use crate::task::{process_of, remember_observer};
@@ -26,21 +26,26 @@ extern "C" fn tcptrace_iter_file(ctx: *const *const c_void) -> i32 {
         remember_observer();
     }
     if !task.is_null() && !file.is_null() {
-        show(arguments.output(), task, fd as u32, file);
+        namespaces::list(arguments.meta());
+        show(arguments.meta(), task, fd as u32, file);
     }
     0
 }
 
 #[inline(always)]
-fn show(output: Output, task: *const c_void, fd: u32, file: *const c_void) -> Option<()> {
+fn show(meta: Meta, task: *const c_void, fd: u32, file: *const c_void) -> Option<()> {
+    let output = meta.output();
     // SAFETY: the iterator's argument, not null.
     let socket = unsafe { bpf_sock_from_file(file.cast_mut().cast()) };
     if socket.is_null() {
-        return None;
+        // SAFETY: the iterator's argument, not null.
+        return unsafe { namespaces::hint_file(meta, task, fd, file) };
     }
     let socket = Socket::new(socket.cast::<c_void>().cast_const());
     // SAFETY: returned by a helper, so the verifier knows its type.
     let sk = unsafe { socket.typed_sock() }?;
+    // A full buffer ends this run; the kernel runs the program again for the same descriptor.
+    namespaces::hint_socket(meta, task, fd, sk.netns());
     sk.stream_protocol()?;
     if !sk.concerns_leaks(socket) {
         return None;

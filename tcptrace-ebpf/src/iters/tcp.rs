@@ -26,7 +26,7 @@ extern "C" fn tcptrace_iter_tcp(ctx: *const *const c_void) -> i32 {
     // SAFETY: `struct bpf_iter__tcp` is (meta, sk_common, uid).
     let sk = unsafe { arguments.get(1) };
     if !sk.is_null() {
-        show(arguments.output(), Sock::new(sk));
+        show(arguments.meta().output(), Sock::new(sk));
     }
     0
 }

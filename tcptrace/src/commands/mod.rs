@@ -4,6 +4,7 @@ pub mod check;
 mod clock;
 mod leaks;
 mod log;
+mod look;
 mod names;
 mod notices;
 mod outcome;

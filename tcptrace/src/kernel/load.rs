@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{Btf as KernelBtf, Ebpf, EbpfLoader, Endianness, include_bytes_aligned};
+use tcptrace_common::field::{self, Need};
 use tcptrace_common::setting::{COUNT, Setting};
 
 use super::btf::Btf;
@@ -125,13 +126,15 @@ fn read_btf(path: &Path) -> Result<(Btf, KernelBtf)> {
 }
 
 /// The optional fields that are absent.
-fn check_fields(offsets: &[u32; tcptrace_common::field::COUNT]) -> Result<Vec<String>> {
+fn check_fields(offsets: &[u32; field::COUNT]) -> Result<Vec<String>> {
     let mut absent = Vec::new();
     for (field, name) in offsets::absent(offsets) {
         if field.required() {
             bail!("this kernel has no {name}, which tcptrace reads: it is not supported");
         }
-        absent.push(name);
+        if field.need() == Need::Optional {
+            absent.push(name);
+        }
     }
     Ok(absent)
 }

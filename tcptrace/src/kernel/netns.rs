@@ -1,8 +1,9 @@
 //! Network namespaces: finding all of them, entering them.
 //!
-//! The kernel offers no list. A namespace is kept alive by a process in it, a bind mount, an open
-//! descriptor of it, or a socket in it; so processes and the usual mount points are looked at
-//! first, and a socket that a process holds leads to the rest.
+//! User space has no list of them. A namespace is kept alive by a process in it, a bind mount, an
+//! open descriptor of it, or a socket in it; so processes and the usual mount points are looked at
+//! first. What else there is the kernel side tells from the kernel's own list, with a number that
+//! opens it (since 6.18) or, as far as there are any, descriptors that lead there.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -16,6 +17,23 @@ const MOUNTS: [&str; 2] = ["/run/netns", "/run/docker/netns"];
 
 /// `SIOCGSKNS` (`include/uapi/linux/sockios.h`, since 4.10): the namespace of a socket.
 const SOCKET_NAMESPACE: libc::c_ulong = 0x894C;
+
+/// `FD_NSFS_ROOT` (`include/uapi/linux/fcntl.h`, since 6.18): where handles of namespaces belong.
+const NAMESPACES_ROOT: libc::c_int = -10_003;
+/// `FILEID_NSFS` (`include/linux/exportfs.h`): the type of such a handle.
+const NAMESPACE_HANDLE: libc::c_int = 0xf1;
+/// `NS_GET_NSTYPE` of ioctl_nsfs(2): which kind of namespace a file stands for.
+const NAMESPACE_TYPE: libc::c_ulong = 0xb703;
+
+/// `struct file_handle` with a `struct nsfs_file_handle` in it.
+#[repr(C)]
+struct Handle {
+    bytes: libc::c_uint,
+    kind: libc::c_int,
+    id: [u8; 8],
+    namespace_type: libc::c_int,
+    inode: u32,
+}
 
 /// How many processes are tried for one namespace before it counts as gone.
 const TRIES: usize = 4;
@@ -33,9 +51,7 @@ impl Namespace {
     /// Opens the namespace behind a path of the namespace file system; `None` where there is none.
     #[must_use]
     pub fn open(path: &Path) -> Option<Self> {
-        let file = File::open(path).ok()?;
-        let inode = u32::try_from(file.metadata().ok()?.ino()).ok()?;
-        Some(Self { inode, file })
+        Self::of_opened(File::open(path).ok()?)
     }
 
     /// The namespace that this thread is in.
@@ -48,14 +64,45 @@ impl Namespace {
     /// gone or may not be looked at.
     #[must_use]
     pub fn of_socket(pid: u32, fd: u32) -> Option<Self> {
-        // SAFETY: no pointers.
-        let process = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-        // SAFETY: no pointers; `process` is open.
-        let socket =
-            owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })?;
+        let socket = descriptor_of(pid, fd)?;
         // SAFETY: this request takes no argument and returns a new descriptor.
         let namespace = unsafe { libc::ioctl(socket.as_raw_fd(), SOCKET_NAMESPACE) };
-        let file = File::from(owned(libc::c_long::from(namespace))?);
+        Self::of_opened(File::from(owned(libc::c_long::from(namespace))?))
+    }
+
+    /// The namespace with a number that the kernel gives each once (`ns_id`); `None` where it has
+    /// gone, and on kernels before 6.18.
+    #[must_use]
+    pub fn of_id(id: u64, inode: u32) -> Option<Self> {
+        let mut handle = Handle {
+            bytes: 16,
+            kind: NAMESPACE_HANDLE,
+            id: id.to_ne_bytes(),
+            namespace_type: libc::CLONE_NEWNET,
+            inode,
+        };
+        let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+        // SAFETY: a handle of the size that it names, for the whole call.
+        let opened = unsafe {
+            libc::syscall(libc::SYS_open_by_handle_at, NAMESPACES_ROOT, &raw mut handle, flags)
+        };
+        Some(Self { inode, file: File::from(owned(opened)?) })
+    }
+
+    /// The namespace that a descriptor of another process stands for; `None` where it is gone or is
+    /// no network namespace.
+    #[must_use]
+    pub fn of_file(pid: u32, fd: u32) -> Option<Self> {
+        let file = File::from(descriptor_of(pid, fd)?);
+        // SAFETY: the descriptor is open for the whole call, and this request takes no argument.
+        let kind = unsafe { libc::ioctl(file.as_raw_fd(), NAMESPACE_TYPE) };
+        if kind != libc::CLONE_NEWNET {
+            return None;
+        }
+        Self::of_opened(file)
+    }
+
+    fn of_opened(file: File) -> Option<Self> {
         let inode = u32::try_from(file.metadata().ok()?.ino()).ok()?;
         Some(Self { inode, file })
     }
@@ -72,6 +119,15 @@ impl Namespace {
             _ => Err(io::Error::last_os_error()),
         }
     }
+}
+
+/// A copy of another process's descriptor. Unlike opening `/proc/PID/fd/N` this has no effect on
+/// what it stands for, whatever that is.
+fn descriptor_of(pid: u32, fd: u32) -> Option<OwnedFd> {
+    // SAFETY: no pointers.
+    let process = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    // SAFETY: no pointers; `process` is open.
+    owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })
 }
 
 fn owned(descriptor: libc::c_long) -> Option<OwnedFd> {

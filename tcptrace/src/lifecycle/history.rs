@@ -36,18 +36,24 @@ impl History {
         seen.filter(|seen| seen.state == socket.row.state || died(seen))
     }
 
+    /// Whether the latest snapshot showed nobody who holds the socket with this cookie.
+    #[must_use]
+    pub fn was_unheld(&self, cookie: u64) -> bool {
+        self.seen.get(&cookie).is_some_and(|seen| seen.was_unheld)
+    }
+
     /// Takes up a snapshot; sockets that are not in it any more are forgotten.
     pub fn learn(&mut self, rows: &Rows) {
         let leaking = rows.sockets.iter().chain(rows.held.iter().map(|held| &held.socket));
         let leaking = leaking.filter(|socket| socket.row.state != state::LISTEN);
-        let holders = rows.holders();
+        let unheld = rows.unheld();
         self.seen = leaking
             .map(|socket| {
                 let since_ns = self.of(socket).map_or(socket.row.now_ns, |seen| seen.since_ns);
                 let seen = Seen {
                     state: socket.row.state,
                     since_ns,
-                    was_unheld: socket.row.inode != 0 && !holders.contains_key(&socket.row.cookie),
+                    was_unheld: unheld.contains(&socket.row.cookie),
                     snd_una: socket.row.snd_una,
                 };
                 (socket.row.cookie, seen)

@@ -72,7 +72,7 @@ pub fn find(rows: &Rows, history: &History, question: &Question) -> Findings {
 /// alone because their namespace could not be read.
 fn close_wait(rows: &Rows) -> impl Iterator<Item = &SocketNow> {
     let unread = rows.held.iter().map(|held| &held.socket);
-    let unread = unread.filter(|socket| !rows.namespaces.contains(&socket.row.netns));
+    let unread = unread.filter(|socket| !rows.namespaces.is_read(socket.row.netns));
     let mut seen = HashSet::new();
     rows.sockets
         .iter()
@@ -301,7 +301,9 @@ pub(super) mod tests {
     }
 
     fn tables(sockets: Vec<SocketNow>, held: Vec<Held>) -> Rows {
-        Rows { sockets, held, namespaces: HashSet::from([1]) }
+        let mut rows = Rows { sockets, held, ..Rows::default() };
+        rows.namespaces.note_read(1);
+        rows
     }
 
     #[test]

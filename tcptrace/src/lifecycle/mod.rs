@@ -15,6 +15,7 @@ pub mod history;
 pub mod jiffies;
 pub mod leak;
 pub mod listener;
+pub mod namespaces;
 pub mod pattern;
 pub mod report;
 pub mod rows;

@@ -1,6 +1,6 @@
 //! Rows of the iterators, decoded: one snapshot of the kernel.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::{Buf as _, Bytes};
@@ -8,6 +8,8 @@ use tcptrace_common::Wire;
 use tcptrace_common::memory::{SocketMemory, Task};
 use tcptrace_common::row::{HolderRow, RowHeader, SocketRow, kind, row_flag};
 use tcptrace_common::tcp::{IPPROTO_MPTCP, state};
+
+use super::namespaces::Namespaces;
 
 /// A socket as the kernel has it, with what was remembered of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +53,8 @@ pub struct Rows {
     pub held: Vec<Held>,
     /// Sockets in CLOSE_WAIT and listeners.
     pub sockets: Vec<SocketNow>,
-    /// Network namespaces whose socket table was read.
-    pub namespaces: HashSet<u32>,
+    /// Network namespaces.
+    pub namespaces: Namespaces,
 }
 
 impl Rows {
@@ -71,8 +73,11 @@ impl Rows {
                 kind::SOCKET => self.sockets.push(socket(&mut body)?),
                 kind::HOLDER => {
                     let HolderRow { task, fd, .. } = take(&mut body)?;
-                    self.held.push(Held { task, fd, socket: socket(&mut body)? });
+                    let held = Held { task, fd, socket: socket(&mut body)? };
+                    self.namespaces.add_socket(held.socket.row.netns, task.pid, fd);
+                    self.held.push(held);
                 }
+                kind::NAMESPACE => self.namespaces.learn(&take(&mut body)?),
                 // A kind that a newer kernel side adds: its length is known, so it is skipped.
                 _ => body.clear(),
             }
@@ -91,18 +96,25 @@ impl Rows {
         holders
     }
 
-    /// Descriptors of sockets in namespaces that were not read, by namespace: pid and descriptor
-    /// of each, any of which leads there.
+    /// Sockets in CLOSE_WAIT that have a `struct socket` and no descriptor, by cookie.
     #[must_use]
-    pub fn unread_namespaces(&self) -> BTreeMap<u32, Vec<(u32, u32)>> {
-        let mut unread: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
-        for held in &self.held {
-            let netns = held.socket.row.netns;
-            if !self.namespaces.contains(&netns) {
-                unread.entry(netns).or_default().push((held.task.pid, held.fd));
-            }
-        }
-        unread
+    pub fn unheld(&self) -> HashSet<u64> {
+        let held: HashSet<u64> = self.held.iter().map(|held| held.socket.row.cookie).collect();
+        let leaking = self.sockets.iter().map(|socket| &socket.row);
+        leaking
+            .filter(|row| row.state == state::CLOSE_WAIT && row.inode != 0)
+            .map(|row| row.cookie)
+            .filter(|cookie| !held.contains(cookie))
+            .collect()
+    }
+
+    /// Takes over from `later`, another look at the descriptors, those of the sockets in `unheld`,
+    /// and takes these out of it.
+    pub fn find_holders(&mut self, later: Self, unheld: &mut HashSet<u64>) {
+        let mut found = later.held;
+        found.retain(|held| unheld.contains(&held.socket.row.cookie));
+        found.iter().for_each(|held| _ = unheld.remove(&held.socket.row.cookie));
+        self.held.append(&mut found);
     }
 
     /// Whether a descriptor holds a socket whose connection is over.
@@ -184,6 +196,22 @@ mod tests {
         assert_eq!(rows.held[0].fd, 5);
         assert_eq!(rows.held[0].socket.memory.unwrap().cookie, 7);
         assert_eq!(rows.holders()[&7].len(), 1);
+    }
+
+    #[test]
+    fn a_holder_that_one_look_missed_is_taken_from_the_next() {
+        let row =
+            SocketRow { cookie: 7, inode: 1, state: state::CLOSE_WAIT, ..SocketRow::default() };
+        let socket = SocketNow { row, memory: None };
+        let mut rows = Rows { sockets: vec![socket], ..Rows::default() };
+        let mut unheld = rows.unheld();
+        assert_eq!(unheld, HashSet::from([7]));
+        let held = Held { task: Task::default(), fd: 3, socket };
+        let later = Rows { held: vec![held], ..Rows::default() };
+        rows.find_holders(later.clone(), &mut unheld);
+        assert!(unheld.is_empty() && rows.unheld().is_empty());
+        rows.find_holders(later, &mut unheld);
+        assert_eq!(rows.held.len(), 1);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod dead;
 mod facts;
 mod fork;
 mod healthy;
+mod hidden;
 mod net;
 mod queue;
 mod reading;
@@ -41,6 +42,8 @@ fn main() -> Result<()> {
         "child-inherits" => sharing::child_inherits(&args),
         "pass-fd" => sharing::pass_fd(&args),
         "fd-in-flight" => sharing::fd_in_flight(&args),
+        "juggle" => sharing::juggle(&args),
+        "hidden-namespace" => hidden::hidden_namespace(&args),
         "exit-opener" => sharing::exit_opener(&args),
         "pid-reuse" => reuse::pid_reuse(&args),
         "uring-accept" => uring::accept(&args),

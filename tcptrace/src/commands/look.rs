@@ -1,0 +1,165 @@
+//! Looking at the kernel: one snapshot, and as many more looks as its questions need.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::kernel::load::Kernel;
+use crate::kernel::netns::{self, Namespace};
+use crate::lifecycle::history::History;
+use crate::lifecycle::leak::{Findings, Question, find};
+use crate::lifecycle::namespaces::Way;
+use crate::lifecycle::rows::Rows;
+
+use super::clock::{monotonic_ns, wall_ns};
+
+/// Time between two looks at a socket whose unsent data may move: a few round trips of a far
+/// network, and short enough for the first report.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
+
+/// How often in a row descriptors are read again in vain before a socket that nobody seems to hold
+/// is left at that. A pass takes time, and a program that moves its descriptors about is missed by
+/// some; so there are more of them where one has found a holder that those before had missed.
+const VAIN_PASSES: usize = 3;
+const VAIN_PASSES_OF_MOVING: usize = 8;
+/// Most such passes in all.
+const MOST_PASSES: usize = 32;
+
+/// One who looks.
+pub struct Lookout {
+    /// The kernel side.
+    pub kernel: Kernel,
+    /// Network namespaces that the user wants to see; empty: all.
+    pub netns: Vec<u32>,
+    /// Whether no process can be hidden from the tool.
+    pub sees_all_processes: bool,
+    /// Least age of a leak, ns.
+    pub min_age_ns: u64,
+    /// When the trace began, ns, monotonic clock.
+    pub started_ns: u64,
+    history: History,
+}
+
+/// What was seen.
+pub struct Sight {
+    /// The snapshot.
+    pub rows: Rows,
+    /// What it shows.
+    pub findings: Findings,
+}
+
+impl Lookout {
+    /// Begins to look, as of now.
+    #[must_use]
+    pub fn new(kernel: Kernel, netns: Vec<u32>, sees_all_processes: bool, min_age_ns: u64) -> Self {
+        Self {
+            kernel,
+            netns,
+            sees_all_processes,
+            min_age_ns,
+            started_ns: monotonic_ns(),
+            history: History::default(),
+        }
+    }
+
+    /// One snapshot, or two where the first raises a question that the second answers.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer.
+    pub fn look(&mut self) -> Result<Sight> {
+        let mut sight = self.snapshot()?;
+        if sight.findings.needs_second_look {
+            self.history.learn(&sight.rows);
+            thread::sleep(SECOND_LOOK);
+            sight = self.snapshot()?;
+        }
+        self.history.learn(&sight.rows);
+        Ok(sight)
+    }
+
+    /// Descriptors first, socket tables second: a socket in CLOSE_WAIT that is reported was so when
+    /// the tables were read. Dead sockets are in no table, so where there are some, descriptors
+    /// are read once more.
+    fn snapshot(&mut self) -> Result<Sight> {
+        let mut rows = self.descriptors()?;
+        self.read_namespaces(netns::all(), &mut rows)?;
+        let unread = rows.namespaces.unread();
+        let ways = unread.values().filter_map(|ways| ways.iter().find_map(|way| enter(*way)));
+        self.read_namespaces(ways.collect(), &mut rows)?;
+        self.find_holders(&mut rows)?;
+        if rows.has_dead() {
+            let later = self.descriptors()?;
+            rows.confirm_dead(&later);
+        }
+        let question = Question {
+            min_age_ns: self.min_age_ns,
+            traced_ns: monotonic_ns() - self.started_ns,
+            wall_offset_ns: wall_ns().saturating_sub(monotonic_ns()),
+            sees_all_processes: self.sees_all_processes,
+        };
+        let findings = find(&rows, &self.history, &question);
+        Ok(Sight { rows, findings })
+    }
+
+    /// Whether the user wants to see sockets of a network namespace.
+    #[must_use]
+    pub fn is_wanted(&self, netns: u32) -> bool {
+        self.netns.is_empty() || self.netns.contains(&netns)
+    }
+
+    fn descriptors(&mut self) -> Result<Rows> {
+        let mut rows = Rows::default();
+        rows.decode(self.kernel.files()?).context("cannot understand the descriptors' rows")?;
+        rows.held.retain(|held| self.is_wanted(held.socket.row.netns));
+        Ok(rows)
+    }
+
+    /// Looks again for who holds the sockets that nobody seems to hold, unless for none of them the
+    /// snapshot before had found anybody either.
+    fn find_holders(&mut self, rows: &mut Rows) -> Result<()> {
+        let mut unheld = rows.unheld();
+        if unheld.iter().all(|cookie| self.history.was_unheld(*cookie)) {
+            return Ok(());
+        }
+        let (mut vain, mut enough) = (0, VAIN_PASSES);
+        for _ in 0..MOST_PASSES {
+            if unheld.is_empty() || vain == enough {
+                break;
+            }
+            let before = unheld.len();
+            log::debug!("{before} sockets seem to be held by nobody");
+            let later = self.descriptors()?;
+            rows.find_holders(later, &mut unheld);
+            if unheld.len() == before {
+                vain += 1;
+            } else {
+                (vain, enough) = (0, VAIN_PASSES_OF_MOVING);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_namespaces(&mut self, mut namespaces: Vec<Namespace>, rows: &mut Rows) -> Result<()> {
+        namespaces.retain(|own| self.is_wanted(own.inode));
+        for namespace in self.kernel.sockets(&namespaces)? {
+            match namespace.rows {
+                Ok(bytes) => {
+                    rows.decode(bytes).context("cannot understand the sockets' rows")?;
+                    rows.namespaces.note_read(namespace.inode);
+                }
+                Err(error) => log::debug!("{error:#}"),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn enter(way: Way) -> Option<Namespace> {
+    match way {
+        Way::Id(id, inode) => Namespace::of_id(id, inode),
+        Way::Socket(pid, fd) => Namespace::of_socket(pid, fd),
+        Way::File(pid, fd) => Namespace::of_file(pid, fd),
+    }
+}
