@@ -13,7 +13,9 @@ pub mod memory;
 pub mod record;
 pub mod row;
 pub mod setting;
+pub mod stack;
 pub mod tcp;
+pub mod unwind;
 
 /// Marks a `#[repr(C)]` type of integers and byte arrays without implicit padding: every bit
 /// pattern is a valid value, and its bytes can be written and read as they are.

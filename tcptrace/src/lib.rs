@@ -6,3 +6,4 @@ pub mod kernel;
 pub mod lifecycle;
 pub mod output;
 pub mod process;
+pub mod stacks;

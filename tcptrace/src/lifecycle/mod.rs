@@ -20,5 +20,6 @@ pub mod pattern;
 pub mod report;
 pub mod rows;
 pub mod socket;
+pub mod stack;
 pub mod text;
 pub mod verdict;

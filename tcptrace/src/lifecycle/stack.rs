@@ -1,0 +1,96 @@
+//! A stack with names, as outputs get it.
+
+/// How far a stack can be trusted and why it is not longer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StackStatus {
+    /// Complete, every frame by unwind information.
+    Ok,
+    /// The innermost frames are right; the rest is missing. The reason is for people.
+    Truncated(String),
+    /// Nobody was watching when it would have been taken.
+    #[default]
+    NotTraced,
+    /// It was taken and cannot be told. The reason is for people.
+    Failed(String),
+}
+
+impl StackStatus {
+    /// Frozen token in machine output.
+    #[must_use]
+    pub const fn token(&self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Truncated(_) => "truncated",
+            Self::NotTraced => "not-traced",
+            Self::Failed(_) => "unwind-failed",
+        }
+    }
+
+    /// Why it is not complete.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Truncated(reason) | Self::Failed(reason) => Some(reason),
+            Self::Ok | Self::NotTraced => None,
+        }
+    }
+}
+
+/// What a frame's code is written in, as far as it matters for reading the stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// Machine code of a file.
+    #[default]
+    Native,
+    /// Machine code made at run time.
+    Jit,
+    /// A function of CPython.
+    Python,
+}
+
+impl Language {
+    /// Frozen token in machine output.
+    #[must_use]
+    pub const fn token(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Jit => "jit",
+            Self::Python => "python",
+        }
+    }
+}
+
+/// One function on a stack.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Frame {
+    /// Its language.
+    pub language: Language,
+    /// Its name, demangled; `None`: not known.
+    pub function: Option<String>,
+    /// File that the code was loaded from, as the process names it; for Python the source file.
+    pub module: Option<String>,
+    /// GNU build id of that file, in hexadecimal.
+    pub build_id: Option<String>,
+    /// Offset in that file, bytes.
+    pub offset: Option<u64>,
+    /// Address in the process; a return address but for the innermost frame.
+    pub address: Option<u64>,
+    /// Source file.
+    pub file: Option<String>,
+    /// Line in it, from 1.
+    pub line: Option<u32>,
+    /// Whether the function was inlined into the next frame.
+    pub inlined: bool,
+}
+
+/// A stack, innermost frame first; Python frames come before native ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stack {
+    /// How far to trust it.
+    pub status: StackStatus,
+    /// Its frames.
+    pub frames: Vec<Frame>,
+    /// The same for the same call path, whatever the address randomisation and the restarts:
+    /// made of build ids and offsets, or of names and lines. `None` where no stack was taken.
+    pub key: Option<String>,
+}

@@ -1,0 +1,4 @@
+//! User stacks: from what the kernel side sends to frames with names.
+
+pub mod module;
+pub mod raw;
