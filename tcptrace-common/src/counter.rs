@@ -43,6 +43,12 @@ counters! {
     MemoryStale = "memory_stale" loss,
     /// Transitions from a state other than the remembered one: one in between was missed.
     TransitionMissed = "transition_missed" loss,
+    /// Stacks that were taken.
+    Stacks = "stacks" seen,
+    /// Stacks that user space was asked to finish.
+    StackMisses = "stack_misses" seen,
+    /// Stacks that did not fit into the ring buffer.
+    StackLost = "stack_lost" loss,
     /// Accept queues that were not walked to their end; the rest is matched by address.
     QueueCut = "queue_cut" loss,
 }

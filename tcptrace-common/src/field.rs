@@ -181,6 +181,16 @@ fields! {
     InodeMode = required "inode"."i_mode",
     /// First argument of a system call; x86-64 alone.
     RegsFirstArgument = optional "pt_regs"."di",
+    /// Program counter of the user's code; x86-64 alone.
+    RegsPc = extra "pt_regs"."ip",
+    /// Its stack pointer; x86-64 alone.
+    RegsSp = extra "pt_regs"."sp",
+    /// Its frame pointer; x86-64 alone.
+    RegsBp = extra "pt_regs"."bp",
+    /// Its code segment, which tells 32-bit programs; x86-64 alone.
+    RegsCs = extra "pt_regs"."cs",
+    /// Where the thread's own storage lies; x86-64 alone.
+    FsBase = extra "task_struct"."thread.fsbase",
     /// Operation of an io_uring request.
     UringOpcode = optional "io_kiocb"."opcode",
     /// File that an io_uring request works on.

@@ -78,6 +78,10 @@ pub struct SocketMemory {
     pub eof_ns: u64,
     /// For a listener: when accept() last succeeded on it.
     pub last_accept_ns: u64,
+    /// Stack of the call that opened it, see [`crate::stack`].
+    pub open_stack: u64,
+    /// Stack of the read that first delivered end-of-file.
+    pub eof_stack: u64,
     /// Who called connect(), listen() or accept().
     pub opener: Task,
     /// Whose read delivered end-of-file.
@@ -98,4 +102,4 @@ pub struct SocketMemory {
     /// Padding.
     pub pad: [u8; 5],
 }
-wire!(SocketMemory, 168);
+wire!(SocketMemory, 184);

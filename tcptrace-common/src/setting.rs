@@ -12,7 +12,9 @@ pub enum Setting {
     RecordMinDwellNs,
     /// 1: pids are those of the pid namespace in `OBSERVER`, 0: of the initial one.
     TranslatePids,
+    /// 1: stacks are wanted.
+    Stacks,
 }
 
 /// How many settings there are: the length of `SETTINGS`.
-pub const COUNT: usize = 3;
+pub const COUNT: usize = 4;

@@ -1,8 +1,10 @@
 //! Stacks in the ring buffer `STACKS`, and what the kernel side knows of a process.
 //!
 //! A socket's memory names a stack by its id; the stack itself crosses the ring once. A record is
-//! a [`StackHeader`], then `frames` program counters (`u64`), then `python` [`PythonFrame`]s, then
-//! `copied` bytes of the user stack from [`StackHeader::frontier`]'s `sp` on.
+//! a [`StackHeader`]; room for [`MAX_FRAMES`] program counters (`u64`), of which `frames` are
+//! filled; where `python` or `copied` is not 0, room for [`MAX_PYTHON`] [`PythonFrame`]s, of which
+//! `python` are filled; then `copied` bytes of the user stack from the `sp` of
+//! [`StackHeader::frontier`] on.
 
 use crate::memory::Task;
 use crate::unwind::Frame;
@@ -74,9 +76,9 @@ pub struct StackHeader {
     pub end: u32,
     /// [`stack_flag`].
     pub flags: u32,
-    /// Program counters that follow; the frontier's own is the last of them.
+    /// Program counters, innermost first; the frontier's own is the last of them.
     pub frames: u32,
-    /// Python frames that follow, innermost first.
+    /// Python frames, innermost first.
     pub python: u32,
     /// Bytes of stack that follow.
     pub copied: u32,
@@ -130,6 +132,15 @@ pub const NO_CFRAME: u16 = u16::MAX;
 /// Bytes of a `_PyInterpreterFrame` that are read at once: all offsets of [`PythonLayout`] in it,
 /// and the words there, lie within.
 pub const PYTHON_FRAME_BYTES: usize = 80;
+
+/// Copies that a process may cause at once: [`ProcessEntry::budget`] when it is full.
+pub const BUDGET: u32 = 64;
+/// Time in which the budget of a process grows by one, ns.
+pub const BUDGET_REFILL_NS: u64 = 125_000_000;
+/// The same for all processes together that are not known yet: the entry of pid 0.
+pub const STRANGERS_BUDGET: u32 = 512;
+/// As [`BUDGET_REFILL_NS`].
+pub const STRANGERS_REFILL_NS: u64 = 4_000_000;
 
 /// What the kernel side knows of a process, by its pid in the initial pid namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod iters;
 mod maps;
 mod memory;
 mod sock;
+mod stack;
 mod task;
 
 #[panic_handler]

@@ -5,8 +5,11 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use tcptrace_common::counter::{self, Counter};
 use tcptrace_common::memory::SocketMemory;
+use tcptrace_common::stack::ProcessEntry;
+use tcptrace_common::unwind::{Rule, RuleKey};
 
 use crate::iters::Scratch;
+use crate::stack::{ASKERS, Record};
 
 /// What is remembered of each socket, by the address of its `struct sock`. Allocated as sockets
 /// come (allowed in tracing programs since 6.1), so that an idle host pays for its sockets alone.
@@ -36,6 +39,27 @@ pub static HINTED: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1 << 12, 
 /// Where an iterator builds a row; programs have 512 bytes of stack.
 #[map]
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+
+/// Stacks for user space. User space sets the size.
+#[map]
+pub static STACKS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
+
+/// What is known of processes, by pid in the initial pid namespace; those that are gone are
+/// replaced by others.
+#[map]
+pub static PROCESSES: LruHashMap<u32, ProcessEntry> = LruHashMap::with_max_entries(1 << 13, 0);
+
+/// Rules for the walk through a stack: a program needs some dozens.
+#[map]
+pub static RULES: HashMap<RuleKey, Rule> = HashMap::with_max_entries(1 << 16, BPF_F_NO_PREALLOC);
+
+/// Stacks that were sent, by id, and when.
+#[map]
+pub static SEEN: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1 << 14, 0);
+
+/// Where a stack's record is built, for each program that takes stacks.
+#[map]
+pub static STACK_SCRATCH: PerCpuArray<Record> = PerCpuArray::with_max_entries(ASKERS, 0);
 
 /// The pid namespace of the tool: address of its `struct pid_namespace` and its depth. Written
 /// by the first iterator run, used only where the tool is not in the initial pid namespace.

@@ -2,10 +2,11 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::{bpf_get_current_task_btf, bpf_task_pt_regs};
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_task_pt_regs};
 use tcptrace_common::field::Field;
 use tcptrace_common::memory::Task;
 use tcptrace_common::setting::Setting;
+use tcptrace_common::unwind::Frame;
 
 use crate::config::{address, has, read, read_pointer, setting};
 use crate::maps::OBSERVER;
@@ -13,6 +14,10 @@ use crate::sock::{Sock, Socket};
 
 /// `PF_KTHREAD` (`include/linux/sched.h`).
 const KERNEL_THREAD: u32 = 0x0020_0000;
+/// `PF_KTHREAD`, `PF_IO_WORKER`, `PF_USER_WORKER`: tasks without a stack in user space.
+const NO_USER_STACK: u32 = KERNEL_THREAD | 0x10 | 0x4000;
+/// `__USER_CS` (`arch/x86/include/asm/segment.h`): the code segment of 64-bit programs.
+const USER_CODE_64: u16 = 0x33;
 /// `S_IFMT`, `S_IFSOCK` (`include/uapi/linux/stat.h`).
 const FILE_TYPE: u16 = 0o170_000;
 const SOCKET_FILE: u16 = 0o140_000;
@@ -60,6 +65,43 @@ pub fn pid_of(task: *const c_void) -> Option<u32> {
     } else {
         translated_pid(read_pointer(task, Field::GroupLeader)?)
     }
+}
+
+/// The pid of the process that runs now, in the initial pid namespace.
+#[inline(always)]
+pub fn current_tgid() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
+}
+
+/// Whether the thread that runs now is the one that `task` names.
+#[inline(always)]
+pub fn is_current(task: &Task) -> bool {
+    let mut current = Task::default();
+    current_process(&mut current).is_some()
+        && (current.pid, current.tid, current.start_ns) == (task.pid, task.tid, task.start_ns)
+}
+
+/// What the current task runs in user space, for a walk through its stack. `None` for tasks
+/// without a user's stack (kernel threads, io_uring's workers), 32-bit programs, and on
+/// architectures whose registers are not known here.
+#[inline(always)]
+pub fn user_registers() -> Option<Frame> {
+    let task = current();
+    if !has(Field::RegsPc) || read::<u32>(task, Field::TaskFlags)? & NO_USER_STACK != 0 {
+        return None;
+    }
+    // SAFETY: the current task is valid and is a user's.
+    let registers = unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) };
+    let registers = registers as *const c_void;
+    if read::<u16>(registers, Field::RegsCs)? != USER_CODE_64 {
+        return None;
+    }
+    Some(Frame {
+        pc: read(registers, Field::RegsPc)?,
+        sp: read(registers, Field::RegsSp)?,
+        bp: read(registers, Field::RegsBp)?,
+        is_leaf: 1,
+    })
 }
 
 /// The network namespace of the task that runs now.

@@ -15,19 +15,15 @@ use tcptrace_common::tcp::{IPPROTO_TCP, state};
 use crate::maps::count;
 use crate::memory::recall_or_begin;
 use crate::sock::Sock;
+use crate::stack::{self, Asker};
 use crate::task::{current_process, first_argument, sock_at};
 
 /// Offset of `ret` in `struct trace_event_raw_sys_exit`.
-const RETURNED: usize = 16;
+pub const RETURNED: usize = 16;
 
+/// Attached to both.
 #[tracepoint]
 fn tcptrace_accept(ctx: TracePointContext) -> u32 {
-    on_exit(&ctx);
-    0
-}
-
-#[tracepoint]
-fn tcptrace_accept4(ctx: TracePointContext) -> u32 {
     on_exit(&ctx);
     0
 }
@@ -44,7 +40,7 @@ fn on_exit(ctx: &TracePointContext) -> Option<()> {
         };
     }
     let sk = sock_at(returned as u64)?;
-    accepted(sk)?;
+    accepted(sk)?.open_stack = stack::capture(Asker::Call);
     if let Some(listener) = first_argument().and_then(sock_at) {
         served(listener);
     }
@@ -54,7 +50,7 @@ fn on_exit(ctx: &TracePointContext) -> Option<()> {
 /// Remembers the current process as the opener of an accepted socket. `None` where that is no
 /// TCP socket.
 #[inline(always)]
-pub fn accepted(sk: Sock) -> Option<()> {
+pub fn accepted(sk: Sock) -> Option<&'static mut SocketMemory> {
     if sk.stream_protocol()? != IPPROTO_TCP {
         return None;
     }
@@ -64,7 +60,7 @@ pub fn accepted(sk: Sock) -> Option<()> {
     memory.opened_ns = unsafe { bpf_ktime_get_ns() };
     current_process(&mut memory.opener)?;
     count(Counter::Openers);
-    Some(())
+    Some(memory)
 }
 
 /// Whether accept() failed because the process or the host has run out of something: `EMFILE`,

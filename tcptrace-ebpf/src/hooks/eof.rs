@@ -14,6 +14,7 @@ use tcptrace_common::tcp::{MSG_ERRQUEUE, MSG_PEEK};
 use crate::maps::count;
 use crate::memory::recall_or_begin;
 use crate::sock::Sock;
+use crate::stack::{self, Asker};
 use crate::task::current_process;
 
 #[btf_tracepoint(function = "sock_recv_length")]
@@ -38,6 +39,7 @@ fn witness(sk: Sock) -> Option<()> {
         current_process(&mut memory.eof_reader)?;
         // SAFETY: no preconditions.
         memory.eof_ns = unsafe { bpf_ktime_get_ns() };
+        memory.eof_stack = stack::capture(Asker::Read);
         count(Counter::EofReads);
     }
     Some(())

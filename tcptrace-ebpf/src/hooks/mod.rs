@@ -3,5 +3,7 @@
 pub mod accept;
 mod destroy;
 mod eof;
+mod image;
+mod open;
 mod set_state;
 mod uring;

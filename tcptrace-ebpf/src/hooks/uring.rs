@@ -12,7 +12,7 @@ use core::ffi::c_void;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use tcptrace_common::field::Field;
-use tcptrace_common::memory::role;
+use tcptrace_common::memory::{SocketMemory, role};
 
 use crate::config::read;
 use crate::hooks::accept::{accepted, served};
@@ -41,7 +41,8 @@ fn tcptrace_uring_res(ctx: BtfTracePointContext) -> i32 {
 fn completed(request: *const c_void, result: i32) -> Option<()> {
     let fd = u64::try_from(result).ok()?;
     if request.is_null() {
-        return adopted(sock_at(fd)?);
+        adopted(sock_at(fd)?)?;
+        return Some(());
     }
     let into_slot = read::<u32>(request, Field::UringAcceptSlot).unwrap_or_default() != 0;
     if read::<u8>(request, Field::UringOpcode)? != OP_ACCEPT || into_slot {
@@ -55,7 +56,7 @@ fn completed(request: *const c_void, result: i32) -> Option<()> {
 /// condition keeps a result that is no descriptor (bytes of a multishot receive) from naming an
 /// opener for a socket that came to its process in another way.
 #[inline(always)]
-fn adopted(sk: Sock) -> Option<()> {
+fn adopted(sk: Sock) -> Option<&'static mut SocketMemory> {
     let memory = SOCKETS.get_ptr(sk.key())?;
     // SAFETY: a value of the map lives at least until this program returns.
     let memory = unsafe { &*memory };

@@ -27,8 +27,13 @@ const RING_BYTES: u32 = 1 << 20;
 pub fn run(plan: &CheckPlan, out: &mut dyn Write) -> Result<Outcome> {
     log::to_stderr(plan.verbosity);
     let host = Host::look();
-    let wish =
-        Wish { record_states: 0, record_min_dwell_ns: 0, ring_bytes: RING_BYTES, verbosity: 0 };
+    let wish = Wish {
+        record_states: 0,
+        record_min_dwell_ns: 0,
+        ring_bytes: RING_BYTES,
+        verbosity: 0,
+        stacks: true,
+    };
     let started = Kernel::start(&host, &wish);
     let check = describe(&host, &started);
     match plan.output.format {

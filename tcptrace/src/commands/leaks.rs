@@ -66,6 +66,7 @@ fn wish(plan: &LeaksPlan) -> Wish {
         record_min_dwell_ns: nanos(plan.min_age),
         ring_bytes: plan.ring_bytes,
         verbosity: plan.verbosity,
+        stacks: true,
     }
 }
 

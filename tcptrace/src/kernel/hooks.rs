@@ -46,7 +46,7 @@ pub enum Status {
 
 /// All hooks in the order of attaching: first what ends memories, last what begins them, so that
 /// no memory outlives its socket.
-pub static HOOKS: [Hook; 8] = [
+pub static HOOKS: [Hook; 12] = [
     Hook {
         name: "descriptors",
         point: "iter/task_file",
@@ -107,6 +107,38 @@ pub static HOOKS: [Hook; 8] = [
         kind: Kind::Typed,
     },
     Hook {
+        name: "exec",
+        point: "tp_btf/sched_process_exec",
+        purpose: "forgets how to walk the stacks of a program that was replaced",
+        cost: Some("stacks are not taken: a new program would be taken for the old one"),
+        degradation: "no-stacks",
+        kind: Kind::Typed,
+    },
+    Hook {
+        name: "fork",
+        point: "tp_btf/sched_process_fork",
+        purpose: "lets a child's stacks be walked like its parent's",
+        cost: Some("stacks are not taken: a process could be taken for an earlier one of its pid"),
+        degradation: "no-stacks",
+        kind: Kind::Typed,
+    },
+    Hook {
+        name: "connect",
+        point: "syscalls/sys_exit_connect",
+        purpose: "takes the stack of connect()",
+        cost: Some("the stacks of connect() stay unknown"),
+        degradation: "no-connect-stack",
+        kind: Kind::SystemCall,
+    },
+    Hook {
+        name: "listen",
+        point: "syscalls/sys_exit_listen",
+        purpose: "takes the stack of listen()",
+        cost: Some("the stacks of listen() stay unknown"),
+        degradation: "no-listen-stack",
+        kind: Kind::SystemCall,
+    },
+    Hook {
         name: "transitions",
         point: "tp_btf/inet_sock_set_state",
         purpose: "sees every state transition: openers of connect(), exact ages",
@@ -121,6 +153,12 @@ impl Hook {
     #[must_use]
     pub fn is_required(&self) -> bool {
         self.cost.is_none()
+    }
+
+    /// Whether it serves stacks alone.
+    #[must_use]
+    pub fn is_for_stacks(&self) -> bool {
+        matches!(self.name, "exec" | "fork" | "connect" | "listen")
     }
 
     fn tracepoint(&self) -> &'static str {
@@ -144,7 +182,10 @@ impl Hook {
             }
             Kind::SystemCall => {
                 let program: &mut TracePoint = program.try_into()?;
-                program.load().map_err(refused)?;
+                // One program serves several calls.
+                if program.fd().is_err() {
+                    program.load().map_err(refused)?;
+                }
                 program.attach("syscalls", self.tracepoint()).with_context(|| {
                     "system-call tracepoints need tracefs (mount -t tracefs none \
                      /sys/kernel/tracing)"
@@ -168,8 +209,10 @@ impl Hook {
             "sockets" => super::snapshot::SOCKETS,
             "destroy" => "tcptrace_destroy",
             "eof" => "tcptrace_eof",
-            "accept" => "tcptrace_accept",
-            "accept4" => "tcptrace_accept4",
+            "accept" | "accept4" => "tcptrace_accept",
+            "connect" | "listen" => "tcptrace_open",
+            "exec" => "tcptrace_exec",
+            "fork" => "tcptrace_fork",
             "uring" => match btf.tracepoint_arguments(self.tracepoint()) {
                 Some(3) => "tcptrace_uring_cqe",
                 Some(7) => {

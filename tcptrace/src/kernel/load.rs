@@ -18,6 +18,11 @@ use super::{counters, offsets, snapshot};
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 /// The oldest kernel on which everything that a report needs is there.
+/// Size of the ring buffer of stacks, bytes: room for two hundred that user space has to finish.
+const STACK_RING: u32 = 4 << 20;
+/// A page: the smallest ring buffer there is.
+const SMALLEST_RING: u32 = 4096;
+
 const OLDEST: (u32, u32) = (6, 1);
 
 static PROGRAMS: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrace-bpf"));
@@ -33,6 +38,8 @@ pub struct Wish {
     pub ring_bytes: u32,
     /// How much of the kernel side's own log is wanted: 0 none, 1 what is odd, 2 everything.
     pub verbosity: u8,
+    /// Whether stacks are wanted.
+    pub stacks: bool,
 }
 
 /// The kernel side, loaded and attached. Dropping it detaches everything; so does the kernel
@@ -69,9 +76,10 @@ impl Kernel {
             .override_global("SETTINGS", &settings[..], true)
             .override_global(aya_log::LEVEL, &log_level(wish), false)
             .map_max_entries("EVENTS", wish.ring_bytes)
+            .map_max_entries("STACKS", if wish.stacks { STACK_RING } else { SMALLEST_RING })
             .load(PROGRAMS)
             .map_err(|error| explain(host, anyhow!(error)))?;
-        let hooks = attach(&mut ebpf, &btf, &types).map_err(|error| explain(host, error))?;
+        let hooks = attach(&mut ebpf, &btf, &types, wish).map_err(|error| explain(host, error))?;
         Ok(Self { ebpf, hooks, absent_fields })
     }
 
@@ -143,6 +151,7 @@ fn settings(host: &Host, wish: &Wish) -> [u64; COUNT] {
     let mut settings = [0; COUNT];
     settings[Setting::RecordStates as usize] = wish.record_states;
     settings[Setting::RecordMinDwellNs as usize] = wish.record_min_dwell_ns;
+    settings[Setting::Stacks as usize] = u64::from(wish.stacks);
     settings[Setting::TranslatePids as usize] = u64::from(!host.in_initial_pid_namespace);
     settings
 }
@@ -156,10 +165,15 @@ fn log_level(wish: &Wish) -> u8 {
     }
 }
 
-fn attach(ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf) -> Result<Vec<(&'static Hook, Status)>> {
+fn attach(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    types: &KernelBtf,
+    wish: &Wish,
+) -> Result<Vec<(&'static Hook, Status)>> {
     let all = || -> Result<Vec<(&'static Hook, Status)>> {
         let mut hooks = Vec::new();
-        for hook in &HOOKS {
+        for hook in HOOKS.iter().filter(|hook| wish.stacks || !hook.is_for_stacks()) {
             let status = match hook.attach(ebpf, btf, types) {
                 Ok(status) => status,
                 Err(error) if hook.is_required() => {

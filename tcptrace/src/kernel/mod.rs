@@ -9,4 +9,5 @@ pub mod netns;
 pub mod offsets;
 pub mod ring;
 pub mod snapshot;
+pub mod stacks;
 pub mod tracefs;

@@ -1,0 +1,118 @@
+//! The user stack of the task that runs now: taken, named by an id, sent once.
+//!
+//! Called in process context alone, at a system call's exit or in a read. The walk uses rules that
+//! user space has learned (see `tcptrace_common::unwind`); where one is missing the stack is
+//! copied and user space finishes it.
+
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use tcptrace_common::counter::Counter;
+use tcptrace_common::setting::Setting;
+use tcptrace_common::stack::{ProcessEntry, StackHeader, end, stack_id};
+use tcptrace_common::unwind::{Frame, fold};
+
+use crate::config::setting;
+use crate::maps::{PROCESSES, SEEN, STACK_SCRATCH, count};
+use crate::task::{current_process, current_tgid, user_registers};
+
+mod budget;
+mod copy;
+mod record;
+mod walk;
+
+pub use record::Record;
+
+/// Which program asks: each has a scratch of its own, because one may be preempted by another.
+#[derive(Clone, Copy)]
+pub enum Asker {
+    /// The exit of a system call.
+    Call,
+    /// A read.
+    Read,
+}
+
+/// How many there are.
+pub const ASKERS: u32 = 2;
+
+/// Takes the stack; its id, or one of [`stack_id`] that says why there is none.
+#[inline(always)]
+pub fn capture(asker: Asker) -> u64 {
+    if setting(Setting::Stacks) == 0 {
+        return stack_id::NONE;
+    }
+    let Some(leaf) = user_registers() else { return stack_id::NO_USER };
+    take(asker, leaf).unwrap_or(stack_id::LOST)
+}
+
+#[inline(always)]
+fn take(asker: Asker, leaf: Frame) -> Option<u64> {
+    let record = STACK_SCRATCH.get_ptr_mut(asker as u32)?;
+    // SAFETY: this CPU's own slot of this program alone, which does not run twice at once on one
+    // CPU.
+    let record = unsafe { &mut *record };
+    count(Counter::Stacks);
+    let tgid = current_tgid();
+    let process = PROCESSES.get_ptr_mut(tgid);
+    // SAFETY: a value of the map lives at least until this program returns.
+    let tag = process.map_or(0, |process| unsafe { (*process).tag });
+    // SAFETY: no preconditions.
+    let time_ns = unsafe { bpf_ktime_get_ns() };
+    record.header = StackHeader { time_ns, tgid, tag, frontier: leaf, ..StackHeader::default() };
+    if process.is_none() {
+        record.header.end = end::NO_PROCESS;
+        record.frames[0] = leaf.pc;
+        record.header.frames = 1;
+    } else {
+        walk::native(record);
+    }
+    record.header.id = identity(record);
+    deliver(record, process)
+}
+
+/// The same for the same stack of the same program image; where user space has to finish it,
+/// nobody can tell yet, and the time makes it one of its own.
+#[inline(always)]
+fn identity(record: &Record) -> u64 {
+    let header = &record.header;
+    let mut id = fold(header.id, u64::from(header.tag));
+    if header.end != end::COMPLETE {
+        id = fold(id, u64::from(header.end));
+    }
+    if is_unfinished(header.end) {
+        id = fold(fold(id, header.time_ns), u64::from(header.tgid));
+    }
+    if id <= stack_id::LAST { id ^ (1 << 63) } else { id }
+}
+
+const fn is_unfinished(end: u32) -> bool {
+    matches!(end, end::NO_RULE | end::NO_PROCESS)
+}
+
+/// Sends the stack unless it was sent before.
+#[inline(always)]
+fn deliver(record: &mut Record, process: Option<*mut ProcessEntry>) -> Option<u64> {
+    let mut id = record.header.id;
+    if is_unfinished(record.header.end) {
+        if budget::pay(process, record.header.time_ns) {
+            count(Counter::StackMisses);
+            copy::stack(record);
+        } else {
+            record.header.end = end::BUDGET;
+            id = fold(fold(record.frames[0], u64::from(record.header.tag)), u64::from(end::BUDGET));
+            record.header.id = id;
+        }
+    }
+    if !is_unfinished(record.header.end) {
+        if SEEN.get_ptr(id).is_some() {
+            return Some(id);
+        }
+        // The map replaces its oldest entries, so this does not fail for want of room.
+        let _ = SEEN.insert(id, record.header.time_ns, 0);
+    }
+    current_process(&mut record.header.task);
+    if record.send() {
+        return Some(id);
+    }
+    count(Counter::StackLost);
+    let _ = SEEN.remove(id);
+    None
+}
