@@ -10,6 +10,7 @@
 pub mod counter;
 pub mod field;
 pub mod memory;
+pub mod python;
 pub mod record;
 pub mod row;
 pub mod setting;

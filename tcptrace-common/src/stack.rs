@@ -119,7 +119,7 @@ pub struct PythonLayout {
     pub instruction: u8,
     /// Offset of the byte `owner`.
     pub owner: u8,
-    /// Value of `owner` in frames that stand for C code and are skipped.
+    /// `owner` from this value on marks frames that stand for C code and are skipped.
     pub shim: u8,
     /// Padding.
     pub pad: [u8; 3],

@@ -1,4 +1,5 @@
 //! User stacks: from what the kernel side sends to frames with names.
 
 pub mod module;
+pub mod python;
 pub mod raw;
