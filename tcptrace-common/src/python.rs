@@ -86,3 +86,74 @@ pub const fn is_walkable(layout: &PythonLayout) -> bool {
         && (layout.owner as usize) >= OWNER_WORDS * 8
         && (layout.owner as usize) < PYTHON_FRAME_BYTES
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Offsets as 3.12 has them.
+    const LAYOUT: PythonLayout = PythonLayout {
+        slot: 0x318,
+        thread_frame: 56,
+        cframe_frame: 0,
+        code: 0,
+        previous: 8,
+        instruction: 56,
+        owner: 70,
+        shim: 3,
+        pad: [0; 3],
+    };
+
+    fn words(owner: u64) -> [u64; FRAME_WORDS] {
+        [0x1001, 0x2000, 0, 0, 0, 0, 0, 0x3000, owner << 48 | 0xffff, u64::MAX]
+    }
+
+    #[test]
+    fn a_frame_is_taken_apart() {
+        let frame = PythonFrame { code: 0x1000, instruction: 0x3000 };
+        for owner in 0..3 {
+            let expected = Step { frame: Some(frame), previous: 0x2000 };
+            assert_eq!(step(&LAYOUT, &words(owner)), expected);
+        }
+        for owner in 3..=255 {
+            assert_eq!(step(&LAYOUT, &words(owner)), Step { frame: None, previous: 0x2000 });
+        }
+    }
+
+    #[test]
+    fn any_layout_stays_within_the_frame() {
+        for offset in 0..=255 {
+            let layout = PythonLayout {
+                code: offset,
+                previous: offset,
+                instruction: offset,
+                owner: offset,
+                ..LAYOUT
+            };
+            let _ = step(&layout, &words(0));
+            let with_code = PythonLayout { code: offset, ..LAYOUT };
+            assert_eq!(is_walkable(&with_code), offset % 8 == 0 && offset < 64);
+            let with_owner = PythonLayout { owner: offset, ..LAYOUT };
+            assert_eq!(is_walkable(&with_owner), (64..80).contains(&offset));
+        }
+    }
+
+    #[test]
+    fn the_first_frame_is_found_with_and_without_cframe() {
+        let read = |at: u64| match at {
+            0x7318 => Some(0x5000),
+            0x5038 => Some(0x6000),
+            0x6000 => Some(0x8000),
+            _ => None,
+        };
+        assert_eq!(thread_state(&LAYOUT, 0x7000, read), Some(0x5000));
+        assert_eq!(thread_state(&LAYOUT, 0x7001, read), None);
+        assert_eq!(first_frame(&LAYOUT, 0x5000, read), Some(0x8000));
+        let direct = PythonLayout { cframe_frame: NO_CFRAME, ..LAYOUT };
+        assert_eq!(first_frame(&direct, 0x5000, read), Some(0x6000));
+        assert_eq!(first_frame(&LAYOUT, 0x5001, read), None);
+        assert_eq!(first_frame(&LAYOUT, 0x5000, |_| Some(0)), Some(0), "it runs no Python");
+        let none = PythonLayout { slot: 0, ..LAYOUT };
+        assert_eq!(thread_state(&none, 0x7000, |_| Some(1)), None);
+    }
+}

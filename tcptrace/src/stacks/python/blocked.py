@@ -119,7 +119,6 @@ def compiled(file, function):
     source = f"\n\ndef {function}(sock):\n    x = 1\n\n    sock.accept()\n"
     names = {}
     exec(compile(source, file, "exec"), names)
-    # Not normalised as an identifier: a name may hold anything.
     return lambda: names[function](listener())
 
 
@@ -155,8 +154,10 @@ def is_blocked(thread):
 
 def report():
     others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
-    while not all(is_blocked(thread) for thread in others):
-        time.sleep(0.01)
+    in_a_row = 0  # An event loop is in epoll_wait for a moment before it really waits.
+    while in_a_row < 5:
+        in_a_row = in_a_row + 1 if all(is_blocked(thread) for thread in others) else 0
+        time.sleep(0.02)
     me = threading.get_ident()
     stacks = {id: list(frames_of(frame)) for id, frame in sys._current_frames().items() if id != me}
     print(json.dumps(stacks), flush=True)

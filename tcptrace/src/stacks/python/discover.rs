@@ -7,8 +7,9 @@
 //! points. Its offset is found by looking for the known thread states there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use super::elf::Elf;
 use super::layout::{self, DEBUG_WORDS, Offsets, ThreadOffsets, Version};
@@ -82,7 +83,7 @@ struct Symbols {
 impl Symbols {
     /// `None`: no CPython in this file.
     fn of(file: &LoadedFile) -> Option<Self> {
-        let content = File::open(&file.path).ok()?;
+        let content = open(&file.path)?;
         let elf = Elf::open(&content)?;
         let [runtime, version, initialize] =
             elf.symbols(["_PyRuntime", "Py_Version", "Py_Initialize"]);
@@ -104,6 +105,12 @@ impl Symbols {
             .ok_or_else(|| format!("CPython {version}: its threads' states were not found"))?;
         Ok(Found { version, runtime, offsets })
     }
+}
+
+/// Opens a regular file. Whatever else a stranger has put there must not block.
+fn open(path: &Path) -> Option<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+    file.metadata().ok()?.is_file().then_some(file)
 }
 
 /// `3.9` in `/usr/lib/libpython3.9.so.1.0`.
@@ -138,7 +145,8 @@ fn list(memory: &Memory, head: Option<u64>, next: u64, limit: usize) -> impl Ite
 }
 
 /// The offset from `fsbase` at which every thread has its state. A thread can have several,
-/// in several interpreters: the slot then holds any of them. Extension modules may keep the
+/// in several interpreters: since 3.12 the slot follows the one that runs, in 3.11 it stays with
+/// the first. Extension modules may keep the
 /// state in slots of their own, as pybind11 does; those are handed out later and lie higher.
 /// Threads that show none are left out: they may be gone, as in a child of fork.
 fn slot(memory: &Memory, threads: &[Thread]) -> Option<i32> {

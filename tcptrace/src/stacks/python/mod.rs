@@ -3,6 +3,11 @@
 //! The kernel side walks frames by a [`PythonLayout`] and sends the addresses of code objects and
 //! instructions. The names are read from the process later; code that it has freed by then, or a
 //! process that is gone, has none.
+//!
+//! What is not walked, and says so: CPython before 3.11, free-threaded builds, versions that are
+//! not known yet, and C libraries other than glibc, whose thread-specific data lies elsewhere. Of a
+//! thread that switches between greenlets the running one is walked. In 3.11 a subinterpreter
+//! that a thread of another interpreter has entered is not seen; the frames that led to it are.
 
 pub mod code;
 pub mod discover;
@@ -100,6 +105,8 @@ fn unknown_place() -> PythonPlace {
     PythonPlace { function: UNKNOWN.to_owned(), file: UNKNOWN.to_owned(), line: None }
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

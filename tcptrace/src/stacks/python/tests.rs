@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tcptrace_common::stack::{MAX_PYTHON, PythonFrame};
@@ -21,6 +22,11 @@ type Told = (String, String, Option<u32>);
 
 /// The interpreters on this machine, with their minor versions of CPython 3.
 fn interpreters() -> Vec<(PathBuf, u32)> {
+    static FOUND: OnceLock<Vec<(PathBuf, u32)>> = OnceLock::new();
+    FOUND.get_or_init(look_for_interpreters).clone()
+}
+
+fn look_for_interpreters() -> Vec<(PathBuf, u32)> {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let versions = std::fs::read_dir(home.join(".pyenv/versions")).into_iter().flatten();
     let own = versions.flatten().map(|entry| entry.path().join("bin/python3"));
