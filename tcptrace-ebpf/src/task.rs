@@ -104,6 +104,12 @@ pub fn user_registers() -> Option<Frame> {
     })
 }
 
+/// Where the current thread's own storage lies in the user's memory; x86-64 alone.
+#[inline(always)]
+pub fn thread_base() -> Option<u64> {
+    read(current(), Field::FsBase)
+}
+
 /// The network namespace of the task that runs now.
 #[inline(always)]
 pub fn current_net() -> Option<*const c_void> {

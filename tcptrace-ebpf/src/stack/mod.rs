@@ -4,7 +4,7 @@
 //! user space has learned (see `tcptrace_common::unwind`); where one is missing the stack is
 //! copied and user space finishes it.
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_probe_read_user};
 use tcptrace_common::counter::Counter;
 use tcptrace_common::setting::Setting;
 use tcptrace_common::stack::{ProcessEntry, StackHeader, end, stack_id};
@@ -16,6 +16,7 @@ use crate::task::{current_process, current_tgid, user_registers};
 
 mod budget;
 mod copy;
+mod python;
 mod record;
 mod walk;
 
@@ -63,6 +64,10 @@ fn take(asker: Asker, leaf: Frame) -> Option<u64> {
         record.header.frames = 1;
     } else {
         walk::native(record);
+    }
+    if let Some(process) = process {
+        // SAFETY: a value of the map lives at least until this program returns.
+        python::frames(record, unsafe { (*process).python });
     }
     record.header.id = identity(record);
     deliver(record, process)
@@ -115,4 +120,11 @@ fn deliver(record: &mut Record, process: Option<*mut ProcessEntry>) -> Option<u6
     count(Counter::StackLost);
     let _ = SEEN.remove(id);
     None
+}
+
+/// A word of the user's memory.
+#[inline(always)]
+fn word(address: u64) -> Option<u64> {
+    // SAFETY: the helper checks the address and fails on a bad one.
+    unsafe { bpf_probe_read_user(address as *const u64) }.ok()
 }

@@ -2,11 +2,11 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::{bpf_loop, bpf_probe_read_user};
+use aya_ebpf::helpers::bpf_loop;
 use tcptrace_common::stack::{MAX_FRAMES, end, stack_flag};
 use tcptrace_common::unwind::{Frame, RuleKey, Step, cfa, fold, rule_flag, step};
 
-use super::Record;
+use super::{Record, word};
 use crate::maps::RULES;
 
 /// Where the walk is.
@@ -78,11 +78,4 @@ extern "C" fn one(_index: u32, walk: *mut Walk) -> i64 {
 fn stop(walk: &mut Walk, end: u32) -> i64 {
     walk.end = end;
     1
-}
-
-/// A word of the user's memory.
-#[inline(always)]
-fn word(address: u64) -> Option<u64> {
-    // SAFETY: the helper checks the address and fails on a bad one.
-    unsafe { bpf_probe_read_user(address as *const u64) }.ok()
 }
