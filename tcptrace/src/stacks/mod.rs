@@ -1,5 +1,27 @@
 //! User stacks: from what the kernel side sends to frames with names.
+//!
+//! [`receive::Stacks`] takes the records of the ring buffer `STACKS`. It knows the memory map of
+//! each process ([`mappings`], [`image`]), opens the files that code comes from ([`open`],
+//! [`elf`]), compiles unwind rules for single program counters ([`rules`]) and finishes the
+//! stacks that the kernel side had no rules for ([`walk`]).
 
+pub mod calls;
+pub mod elf;
+pub mod expression;
+pub mod identity;
+pub mod image;
+pub mod interpreter;
+pub mod mappings;
 pub mod module;
+pub mod open;
 pub mod python;
 pub mod raw;
+pub mod reason;
+pub mod receive;
+pub mod record;
+pub mod rules;
+pub mod tables;
+pub mod walk;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! Whether an address can be a return address: whether the code before it is a call.
+
+/// Bytes before a return address that hold the longest call.
+pub const CALL_BYTES: usize = 7;
+/// `call rel32`.
+const CALL: u8 = 0xe8;
+/// `call r/m64` where the next byte says so in bits 3 to 5.
+const INDIRECT: u8 = 0xff;
+
+/// A call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// To this distance from the return address.
+    Direct(i32),
+    /// Through a register or memory.
+    Indirect,
+}
+
+/// The call that ends where `code` ends; `None`: there is none. Where bytes can be read both ways,
+/// the call is taken to be indirect, of which less can be said.
+#[must_use]
+pub fn before(code: [u8; CALL_BYTES]) -> Option<Call> {
+    if (2..=CALL_BYTES).any(|length| is_indirect(&code[CALL_BYTES - length..])) {
+        return Some(Call::Indirect);
+    }
+    let [.., CALL, a, b, c, d] = code else { return None };
+    Some(Call::Direct(i32::from_le_bytes([a, b, c, d])))
+}
+
+/// Whether `code` is exactly one indirect near call, without the prefix that it may have.
+fn is_indirect(code: &[u8]) -> bool {
+    let [INDIRECT, modrm, rest @ ..] = code else { return false };
+    let (mode, operation, rm) = (modrm >> 6, (modrm >> 3) & 7, modrm & 7);
+    if operation != 2 {
+        return false;
+    }
+    let sib = (mode != 3 && rm == 4).then(|| rest.first().copied()).flatten();
+    let has_sib = mode != 3 && rm == 4;
+    let displacement = match mode {
+        1 => 1,
+        2 => 4,
+        0 if rm == 5 || sib.is_some_and(|sib| sib & 7 == 5) => 4,
+        _ => 0,
+    };
+    rest.len() == usize::from(has_sib) + displacement
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(code: &[u8]) -> Option<Call> {
+        let mut bytes = [0x90; CALL_BYTES];
+        bytes[CALL_BYTES - code.len()..].copy_from_slice(code);
+        before(bytes)
+    }
+
+    #[test]
+    fn each_form_of_a_call() {
+        assert_eq!(call(&[0xe8, 0xf0, 0xff, 0xff, 0xff]), Some(Call::Direct(-16)));
+        for indirect in [
+            &[0xff, 0xd0][..],                     // call rax
+            &[0x41, 0xff, 0xd4],                   // call r12
+            &[0xff, 0x10],                         // call [rax]
+            &[0xff, 0x14, 0xc8],                   // call [rax + rcx * 8]
+            &[0xff, 0x14, 0xc5, 0, 1, 0, 0],       // call [rax * 8 + disp32]
+            &[0xff, 0x50, 0x18],                   // call [rax + disp8]
+            &[0xff, 0x54, 0x24, 0x18],             // call [rsp + disp8]
+            &[0xff, 0x15, 0x10, 0x20, 0, 0],       // call [rip + disp32]
+            &[0xff, 0x90, 0x10, 0x20, 0, 0],       // call [rax + disp32]
+            &[0xff, 0x94, 0x24, 0x10, 0x20, 0, 0], // call [rsp + disp32]
+        ] {
+            assert_eq!(call(indirect), Some(Call::Indirect), "{indirect:x?}");
+        }
+    }
+
+    #[test]
+    fn other_instructions_are_no_calls() {
+        for code in [
+            &[0x90][..],
+            &[0xc3],
+            &[0xff, 0xe0],             // jmp rax
+            &[0xff, 0x25, 1, 0, 0, 0], // jmp [rip + disp32]
+            &[0xe9, 1, 0, 0, 0],       // jmp rel32
+            &[0xff, 0x50],             // cut short
+            &[0x0f, 0x05],             // syscall
+        ] {
+            assert_eq!(call(code), None, "{code:x?}");
+        }
+    }
+}

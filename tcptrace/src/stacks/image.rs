@@ -1,0 +1,323 @@
+//! Program images: the executable memory of a process, and which processes share one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tcptrace_common::memory::Task;
+use tcptrace_common::stack::{ProcessEntry, PythonLayout};
+
+use super::identity::{self, Now};
+use super::mappings::{self, Backing, Mapping};
+use super::open::{Code, Files};
+use super::raw::Origin;
+use super::{interpreter, reason};
+
+/// Most processes that are known at once: the size of the map `PROCESSES`.
+const MAX_PROCESSES: usize = 8192;
+/// Copies of its stack that a process may cause at once. The kernel side refills it.
+const BUDGET: u32 = 64;
+
+/// One layout of executable memory. Rules are compiled for an image, under its tag.
+#[derive(Debug)]
+pub struct Image {
+    mappings: Vec<Mapping>,
+    /// Files of the mappings, as far as they were needed; `None` inside: cannot be opened.
+    codes: HashMap<usize, Option<Arc<Code>>>,
+    python: PythonLayout,
+}
+
+impl Image {
+    fn new(pid: u32, mappings: Vec<Mapping>) -> Self {
+        let python = interpreter::layout(pid, &mappings);
+        Self { mappings, codes: HashMap::new(), python }
+    }
+
+    /// The mapping that an address lies in.
+    #[must_use]
+    pub fn mapping(&self, address: u64) -> Option<&Mapping> {
+        self.mappings.get(mappings::find(&self.mappings, address)?)
+    }
+
+    /// The file that an address lies in and the offset there. `task` is a process with this image.
+    pub fn code(
+        &mut self,
+        address: u64,
+        task: &Task,
+        files: &mut Files,
+    ) -> Option<(Arc<Code>, u64)> {
+        let index = mappings::find(&self.mappings, address)?;
+        let mapping = self.mappings.get(index)?;
+        let offset = mapping.file_offset(address).filter(|_| mapping.is_file())?;
+        if let Some(code) = self.codes.get(&index) {
+            return code.clone().map(|code| (code, offset));
+        }
+        let code = files.open(task.pid, mapping);
+        // What cannot be opened because the process has gone may yet be by another with this image.
+        if code.is_some() || identity::is_alive(task.pid, task.start_ns) {
+            self.codes.insert(index, code.clone());
+        }
+        code.map(|code| (code, offset))
+    }
+
+    /// What an address lies in.
+    pub fn origin(&mut self, address: u64, task: &Task, files: &mut Files) -> Origin {
+        match self.mapping(address).map(|mapping| &mapping.backing) {
+            None | Some(Backing::Special) => Origin::Unknown,
+            Some(Backing::Anonymous) => Origin::Jit,
+            Some(Backing::Vdso) => Origin::Vdso,
+            Some(Backing::File { .. }) => match self.code(address, task, files) {
+                None => Origin::Unknown,
+                Some((code, _)) if code.elf.is_none() => Origin::Jit,
+                Some((code, offset)) => Origin::File(Arc::clone(&code.module), offset),
+            },
+        }
+    }
+
+    /// Whether a file of this name is mapped, such as `libjvm.so`.
+    #[must_use]
+    pub fn has_file(&self, name: &str) -> bool {
+        self.mappings.iter().any(|mapping| {
+            matches!(&mapping.backing, Backing::File { path, .. }
+                if path.rsplit('/').next() == Some(name))
+        })
+    }
+
+    /// Whether rules of `self` hold in `later`: no file went away, and none came to where code
+    /// was.
+    fn goes_on_in(&self, later: &[Mapping]) -> bool {
+        self.mappings.iter().filter(|mapping| mapping.is_file()).all(|old| later.contains(old))
+            && agree(&self.mappings, later)
+    }
+}
+
+/// Whether no address is code of different files in the two.
+fn agree(left: &[Mapping], right: &[Mapping]) -> bool {
+    left.iter().all(|mapping| {
+        let behind = right.partition_point(|other| other.start < mapping.end);
+        let first = right.partition_point(|other| other.end <= mapping.start);
+        let overlapping = right.get(first..behind).unwrap_or_default();
+        overlapping.iter().all(|other| {
+            other == mapping || (other.backing == mapping.backing && !mapping.is_file())
+        })
+    })
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Process {
+    pid: u32,
+    start_ns: u64,
+    tag: u32,
+}
+
+/// The processes that are known, and their images.
+#[derive(Debug, Default)]
+pub struct Images {
+    /// By the key of the map `PROCESSES`.
+    processes: HashMap<u32, Process>,
+    by_tag: HashMap<u32, Image>,
+    last_tag: u32,
+}
+
+/// What reading the memory map of a process came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It has this image. The kernel side does not know it yet.
+    New(u32),
+    /// It has this image, as was known.
+    Known(u32),
+    /// Where code lay that the record may run through, there is now other code.
+    Changed(u32),
+    /// It could not be read. The reason is for people.
+    Failed(&'static str),
+}
+
+impl Images {
+    /// The image with a tag.
+    pub fn get_mut(&mut self, tag: u32) -> Option<&mut Image> {
+        self.by_tag.get_mut(&tag)
+    }
+
+    /// Whether the process is known, with this tag.
+    #[must_use]
+    pub fn knows(&self, key: u32, task: &Task, tag: u32) -> bool {
+        self.by_tag.contains_key(&tag)
+            && self
+                .processes
+                .get(&key)
+                .is_some_and(|process| (process.tag, process.start_ns) == (tag, task.start_ns))
+    }
+
+    /// Whether an image with this tag is known.
+    #[must_use]
+    pub fn has(&self, tag: u32) -> bool {
+        self.by_tag.contains_key(&tag)
+    }
+
+    /// What the kernel side is told of a process with this image.
+    #[must_use]
+    pub fn entry(&self, tag: u32) -> ProcessEntry {
+        let python = self.by_tag.get(&tag).map_or_else(PythonLayout::default, |image| image.python);
+        ProcessEntry { refilled_ns: 0, tag, budget: BUDGET, python }
+    }
+
+    /// Reads the memory map of a process. `tag` is the one that its record has, 0: none.
+    pub fn look(&mut self, key: u32, task: &Task, tag: u32) -> Look {
+        let is_new = !self.processes.contains_key(&key);
+        if is_new && self.processes.len() >= MAX_PROCESSES {
+            return Look::Failed(reason::TOO_MANY_PROCESSES);
+        }
+        let mappings = match read(task) {
+            Ok(mappings) => mappings,
+            Err(reason) => return Look::Failed(reason),
+        };
+        self.take(key, task, tag, mappings)
+    }
+
+    fn take(&mut self, key: u32, task: &Task, tag: u32, mappings: Vec<Mapping>) -> Look {
+        let old = self.by_tag.get(&tag);
+        let is_same = old.is_some_and(|old| old.mappings == mappings);
+        let goes_on = old.is_some_and(|old| old.goes_on_in(&mappings));
+        let has_changed = old.is_some_and(|old| !agree(&old.mappings, &mappings));
+        let may_grow = goes_on && self.is_only_user(key, task, tag);
+        let new = if is_same {
+            tag
+        } else if may_grow {
+            self.grow(tag, mappings);
+            tag
+        } else {
+            self.share(task.pid, mappings)
+        };
+        let process = Process { pid: task.pid, start_ns: task.start_ns, tag: new };
+        self.processes.insert(key, process);
+        match (new == tag, has_changed) {
+            (true, _) => Look::Known(tag),
+            (false, true) => Look::Changed(new),
+            (false, false) => Look::New(new),
+        }
+    }
+
+    fn is_only_user(&self, key: u32, task: &Task, tag: u32) -> bool {
+        self.knows(key, task, tag)
+            && self.processes.values().filter(|process| process.tag == tag).count() == 1
+    }
+
+    /// Takes over mappings that came, and the files that were opened for those that stayed.
+    fn grow(&mut self, tag: u32, mappings: Vec<Mapping>) {
+        let Some(image) = self.by_tag.get_mut(&tag) else { return };
+        let old = std::mem::replace(&mut image.mappings, mappings);
+        let codes = std::mem::take(&mut image.codes).into_iter().filter_map(|(index, code)| {
+            let same = image.mappings.iter().position(|new| Some(new) == old.get(index))?;
+            Some((same, code))
+        });
+        image.codes = codes.collect();
+    }
+
+    /// The tag of an image with these mappings: that of another process, such as a sibling that was
+    /// forked and has not run exec(), or a new one.
+    fn share(&mut self, pid: u32, mappings: Vec<Mapping>) -> u32 {
+        let same = self.by_tag.iter().find(|(_, image)| image.mappings == mappings);
+        if let Some((tag, _)) = same {
+            return *tag;
+        }
+        self.last_tag = self.last_tag.checked_add(1).unwrap_or(1);
+        self.by_tag.insert(self.last_tag, Image::new(pid, mappings));
+        self.last_tag
+    }
+
+    /// Forgets processes that are gone, and images that no process has; gives their keys and tags.
+    pub fn sweep(&mut self) -> (Vec<u32>, Vec<u32>) {
+        let gone = self
+            .processes
+            .extract_if(|_, process| !identity::is_alive(process.pid, process.start_ns));
+        let gone = gone.map(|(key, _)| key).collect();
+        let used: Vec<u32> = self.processes.values().map(|process| process.tag).collect();
+        let unused = self.by_tag.extract_if(|tag, _| !used.contains(tag));
+        (gone, unused.map(|(tag, _)| tag).collect())
+    }
+}
+
+/// The executable mappings of exactly this process, running the program that it ran.
+fn read(task: &Task) -> Result<Vec<Mapping>, &'static str> {
+    let now = || Now::read(task.pid).filter(|now| now.started_at(task.start_ns));
+    now().ok_or(reason::GONE)?;
+    let mappings = mappings::read(task.pid).ok_or(reason::GONE)?;
+    let after = now().ok_or(reason::GONE)?;
+    if after.has_name_of(task) { Ok(mappings) } else { Err(reason::OTHER_PROGRAM) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn images() -> Images {
+        Images::default()
+    }
+
+    fn task(pid: u32) -> Task {
+        Task { pid, start_ns: u64::from(pid), ..Task::default() }
+    }
+
+    const BASE: &str = "1000-2000 r-xp 00001000 08:01 5 /bin/a\n";
+
+    fn maps(more: &str) -> Vec<Mapping> {
+        mappings::parse(format!("{BASE}{more}").as_bytes())
+    }
+
+    #[test]
+    fn forked_children_share_and_others_do_not() {
+        let mut images = images();
+        assert_eq!(images.take(1, &task(1), 0, maps("")), Look::New(1));
+        assert_eq!(images.take(2, &task(2), 1, maps("")), Look::Known(1));
+        let other = "3000-4000 r-xp 00000000 08:01 6 /lib/b\n";
+        assert_eq!(images.take(3, &task(3), 1, maps(other)), Look::New(2));
+        assert_eq!(images.take(4, &task(4), 0, maps(other)), Look::New(2));
+    }
+
+    #[test]
+    fn a_library_that_comes_keeps_the_tag_of_a_single_process() {
+        let mut images = images();
+        let library = maps("3000-4000 r-xp 00000000 08:01 6 /lib/b\n");
+        images.take(1, &task(1), 0, maps(""));
+        assert_eq!(images.take(1, &task(1), 1, library.clone()), Look::Known(1));
+        images.take(2, &task(2), 1, library);
+        let two = maps("3000-4000 r-xp 00000000 08:01 6 /lib/b\n5000-6000 r-xp 0 08:01 7 /lib/c\n");
+        assert_eq!(images.take(1, &task(1), 1, two), Look::New(2), "the other may not have it");
+    }
+
+    #[test]
+    fn code_that_goes_or_is_replaced_gets_a_new_tag() {
+        let mut images = images();
+        let before = maps("3000-4000 r-xp 00000000 08:01 6 /lib/b\n");
+        images.take(1, &task(1), 0, before);
+        assert_eq!(images.take(1, &task(1), 1, maps("")), Look::New(2), "gone");
+        let replaced = maps("3000-4000 r-xp 00000000 08:01 9 /lib/c\n");
+        images.take(2, &task(2), 0, maps("3000-4000 r-xp 00000000 08:01 6 /lib/b\n"));
+        assert_eq!(images.take(2, &task(2), 1, replaced), Look::Changed(3), "replaced");
+        let jit = maps("7000-8000 r-xp 00000000 00:00 0\n");
+        images.take(3, &task(3), 0, jit);
+        let file = maps("7000-7800 r-xp 00000000 08:01 9 /lib/c\n");
+        assert!(matches!(images.take(3, &task(3), 4, file), Look::Changed(_)), "was made code");
+    }
+
+    #[test]
+    fn made_code_may_come_grow_and_go() {
+        let mut images = images();
+        images.take(1, &task(1), 0, maps("7000-8000 rwxp 00000000 00:00 0\n"));
+        let grown = maps("7000-9000 rwxp 00000000 00:00 0\n");
+        assert_eq!(images.take(1, &task(1), 1, grown), Look::Known(1));
+        assert_eq!(images.take(1, &task(1), 1, maps("")), Look::Known(1));
+    }
+
+    #[test]
+    fn processes_that_are_gone_are_swept_with_their_images() {
+        let mut images = images();
+        images.take(7, &task(4_194_303), 0, maps(""));
+        assert_eq!(images.sweep(), (vec![7], vec![1]));
+        assert_eq!(images.sweep(), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_process_that_never_was_cannot_be_read() {
+        assert_eq!(images().look(1, &task(4_194_303), 0), Look::Failed(reason::GONE));
+    }
+}

@@ -1,0 +1,163 @@
+//! Opening the files that a process has mapped.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::sync::{Arc, Weak};
+
+use super::elf::Elf;
+use super::mappings::{Backing, Mapping};
+use super::module::Module;
+
+/// An open file and what is known of it.
+#[derive(Debug)]
+pub struct Code {
+    /// Number of its own.
+    pub id: u64,
+    /// The file.
+    pub module: Arc<Module>,
+    /// `None`: not an ELF file. Code made at run time can be in a memfd.
+    pub elf: Option<Elf>,
+}
+
+impl Code {
+    /// Bytes at an offset of the file; `None` where it ends before.
+    #[must_use]
+    pub fn bytes<const N: usize>(&self, offset: u64) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        self.module.file.read_exact_at(&mut bytes, offset).ok()?;
+        Some(bytes)
+    }
+}
+
+/// What tells one content of a file from another.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    device: u64,
+    inode: u64,
+    modified: (i64, i64),
+    size: u64,
+    path: Arc<str>,
+}
+
+/// Files that are open, each once.
+#[derive(Debug, Default)]
+pub struct Files {
+    open: HashMap<Key, Weak<Code>>,
+    last_id: u64,
+}
+
+impl Files {
+    /// Opens what a mapping of a process shows; `None`: it is no file, or it cannot be opened.
+    pub fn open(&mut self, pid: u32, mapping: &Mapping) -> Option<Arc<Code>> {
+        let Backing::File { inode, path, .. } = &mapping.backing else { return None };
+        let file = by_mapping(pid, mapping).or_else(|| by_path(pid, path, *inode))?;
+        let status = file.metadata().ok()?;
+        let key = Key {
+            device: status.dev(),
+            inode: status.ino(),
+            modified: (status.mtime(), status.mtime_nsec()),
+            size: status.size(),
+            path: Arc::clone(path),
+        };
+        if let Some(code) = self.open.get(&key).and_then(Weak::upgrade) {
+            return Some(code);
+        }
+        let code = Arc::new(self.read(file, path));
+        self.open.insert(key, Arc::downgrade(&code));
+        Some(code)
+    }
+
+    fn read(&mut self, file: File, path: &str) -> Code {
+        self.last_id += 1;
+        let elf = Elf::read(&file);
+        let build_id = elf.as_ref().and_then(|elf| elf.build_id.clone());
+        let module = Arc::new(Module { path: path.to_owned(), build_id, file });
+        Code { id: self.last_id, module, elf }
+    }
+
+    /// Forgets those that nothing refers to.
+    pub fn sweep(&mut self) {
+        self.open.retain(|_, code| code.strong_count() > 0);
+    }
+}
+
+/// By the mapping itself: leads to deleted files and into other mount namespaces.
+fn by_mapping(pid: u32, mapping: &Mapping) -> Option<File> {
+    regular(&format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end))
+}
+
+/// By its path, where the mapping may not be opened. Another file may have the path by now.
+fn by_path(pid: u32, path: &str, inode: u64) -> Option<File> {
+    let file = regular(&format!("/proc/{pid}/root/{}", path.trim_start_matches('/')))?;
+    (file.metadata().ok()?.ino() == inode).then_some(file)
+}
+
+/// Opens a regular file for reading, and nothing else: to open a device can have effects. What
+/// the path leads to is held fast before it is looked at.
+fn regular(path: &str) -> Option<File> {
+    let held = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path).ok()?;
+    if !held.metadata().ok()?.is_file() {
+        return None;
+    }
+    File::open(format!("/proc/self/fd/{}", held.as_raw_fd())).ok()
+}
+
+/// Bytes of a process's memory, such as code made at run time.
+#[must_use]
+pub fn memory<const N: usize>(pid: u32, address: u64) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let memory = File::open(format!("/proc/{pid}/mem")).ok()?;
+    memory.read_exact_at(&mut bytes, address).ok()?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mappings;
+    use super::*;
+
+    fn own() -> (Vec<Mapping>, usize) {
+        let mappings = mappings::read(std::process::id()).unwrap();
+        let index = mappings::find(&mappings, own as *const () as u64).unwrap();
+        (mappings, index)
+    }
+
+    #[test]
+    fn a_file_is_opened_once_and_dropped_when_unused() {
+        let (mappings, index) = own();
+        let mut files = Files::default();
+        let pid = std::process::id();
+        let first = files.open(pid, &mappings[index]).unwrap();
+        let second = files.open(pid, &mappings[index]).unwrap();
+        assert!(Arc::ptr_eq(&first, &second) && first.elf.is_some());
+        drop((first, second));
+        files.sweep();
+        assert!(files.open.is_empty());
+    }
+
+    #[test]
+    fn another_file_under_the_path_is_not_taken_for_it() {
+        let (mappings, index) = own();
+        let Backing::File { inode, path, .. } = &mappings[index].backing else { panic!() };
+        let pid = std::process::id();
+        assert!(by_path(pid, path, *inode).is_some());
+        assert!(by_path(pid, path, inode + 1).is_none());
+    }
+
+    #[test]
+    fn devices_and_directories_are_not_opened() {
+        for path in ["/dev/null", "/proc", "/nowhere", "/proc/self/fd"] {
+            assert!(regular(path).is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn memory_of_this_process_is_read() {
+        let word = std::hint::black_box(0x1234_5678_9abc_def0_u64);
+        let bytes = memory::<8>(std::process::id(), std::ptr::from_ref(&word) as u64);
+        assert_eq!(bytes, Some(word.to_le_bytes()));
+        assert_eq!(memory::<8>(std::process::id(), 8), None);
+    }
+}
