@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::fs::File;
 
 use gimli::{
-    BaseAddresses, EhFrame, EhFrameHdr, EhHdrTable, EndianSlice, FrameDescriptionEntry,
-    LittleEndian, Pointer, UnwindContext, UnwindSection as _, UnwindTableRow,
+    BaseAddresses, EhFrame, EhFrameHdr, EhFrameOffset, EhHdrTable, EndianSlice,
+    FrameDescriptionEntry, LittleEndian, Pointer, UnwindContext, UnwindSection as _,
+    UnwindTableRow,
 };
 
 use super::elf::{Elf, MAX_SECTION_BYTES, Range};
@@ -97,7 +98,12 @@ impl Tables {
         table: &EhHdrTable<'_, Bytes<'a>>,
         address: u64,
     ) -> Option<FrameDescriptionEntry<Bytes<'a>>> {
-        table.fde_for_address(section, &self.bases, address, EhFrame::cie_from_offset).ok()
+        let Pointer::Direct(start) = table.lookup(address, &self.bases).ok()? else { return None };
+        let offset = start.checked_sub(self.bases.eh_frame.section?)?;
+        let offset = EhFrameOffset(usize::try_from(offset).ok()?);
+        let function =
+            section.fde_from_offset(&self.bases, offset, EhFrame::cie_from_offset).ok()?;
+        function.contains(address).then_some(function)
     }
 
     fn size_bytes(&self) -> usize {
@@ -108,11 +114,6 @@ impl Tables {
     #[cfg(test)]
     pub fn section(&self) -> (EhFrame<Bytes<'_>>, &BaseAddresses) {
         (EhFrame::new(&self.eh_frame, LittleEndian), &self.bases)
-    }
-
-    #[cfg(test)]
-    pub fn index(&self) -> Option<&[u8]> {
-        self.eh_frame_hdr.as_deref()
     }
 }
 

@@ -1,4 +1,11 @@
-//! Helpers of tests.
+//! Tests of the parts together, and what tests share.
+
+mod agreement;
+mod capture;
+mod damage;
+mod oracle;
+mod records;
+mod unwinding;
 
 /// A deterministic generator of numbers (splitmix64).
 pub struct Random(pub u64);
