@@ -47,7 +47,7 @@ impl Range {
     }
 
     /// What lies from an address to the end of the range.
-    fn from_address(&self, address: u64) -> Option<Self> {
+    fn tail(&self, address: u64) -> Option<Self> {
         let inside = address.checked_sub(self.address).filter(|inside| *inside < self.size)?;
         Some(Self { offset: self.offset.checked_add(inside)?, address, size: self.size - inside })
     }
@@ -109,7 +109,7 @@ impl Elf {
     /// The loaded bytes from an address of the file's own numbering on.
     #[must_use]
     pub fn loaded_from(&self, address: u64) -> Option<Range> {
-        self.loaded.iter().find_map(|segment| segment.from_address(address))
+        self.loaded.iter().find_map(|segment| segment.tail(address))
     }
 
     fn read_segments(&mut self, file: &File, header: &[u8]) -> Option<()> {

@@ -174,10 +174,14 @@ impl Images {
     }
 
     fn take(&mut self, key: u32, task: &Task, tag: u32, mappings: Vec<Mapping>) -> Look {
+        // A burst of records can come before the kernel side knows the process.
+        let known = self.processes.get(&key).filter(|known| known.start_ns == task.start_ns);
+        let was_walked = tag != 0;
+        let tag = if was_walked { tag } else { known.map_or(0, |known| known.tag) };
         let old = self.by_tag.get(&tag);
         let is_same = old.is_some_and(|old| old.mappings == mappings);
         let goes_on = old.is_some_and(|old| old.goes_on_in(&mappings));
-        let has_changed = old.is_some_and(|old| !agree(&old.mappings, &mappings));
+        let has_changed = was_walked && old.is_some_and(|old| !agree(&old.mappings, &mappings));
         let may_grow = goes_on && self.is_only_user(key, task, tag);
         let new = if is_same {
             tag
@@ -306,6 +310,16 @@ mod tests {
         let grown = maps("7000-9000 rwxp 00000000 00:00 0\n");
         assert_eq!(images.take(1, &task(1), 1, grown), Look::Known(1));
         assert_eq!(images.take(1, &task(1), 1, maps("")), Look::Known(1));
+    }
+
+    #[test]
+    fn a_burst_of_records_makes_one_image() {
+        let mut images = images();
+        images.take(1, &task(1), 0, maps(""));
+        let grown = maps("7000-8000 rwxp 00000000 00:00 0\n");
+        assert_eq!(images.take(1, &task(1), 0, grown), Look::Known(1));
+        let other = mappings::parse(b"1000-2000 r-xp 00001000 08:01 9 /bin/z\n");
+        assert_eq!(images.take(1, &task(1), 0, other), Look::New(2), "after exec()");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Tests of the parts together, and what tests share.
 
 mod agreement;
+mod attached;
 mod capture;
 mod damage;
 mod oracle;

@@ -1,0 +1,135 @@
+//! From a record to a stack.
+
+use tcptrace_common::stack::end;
+use tcptrace_common::unwind::{RuleKey, cfa};
+
+use super::{Case, Stacks, Updates, failed};
+use crate::stacks::interpreter;
+use crate::stacks::mappings::Backing;
+use crate::stacks::raw::{Origin, Place, RawStack};
+use crate::stacks::reason::{self, Ending};
+use crate::stacks::walk::{self, Stop, Walked};
+
+/// There is no rule for the last frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Missing;
+
+impl Stacks {
+    pub(super) fn stack(&mut self, mut case: Case<'_>, updates: &mut Updates) -> RawStack {
+        let mut frames = self.walked(&case, updates);
+        if let Err(reason) = self.look_again(&mut case, &frames, updates) {
+            return failed(case.record, reason);
+        }
+        let before = frames.len();
+        let mut ending = self.finish(&mut case, &mut frames, updates);
+        if ending == Err(Missing) {
+            // A library may have come since the memory map was read.
+            if let Err(reason) = self.look_again(&mut case, &frames, updates) {
+                return failed(case.record, reason);
+            }
+            frames.truncate(before);
+            ending = self.finish(&mut case, &mut frames, updates);
+        }
+        let ending = ending.unwrap_or_else(|Missing| self.no_rule(&case, &mut frames));
+        let ending = self.checked(&case, &mut frames, ending, updates);
+        self.placed(&case, &frames, &ending)
+    }
+
+    /// The frames that the kernel side has walked. Only a signal frame makes a later one a leaf.
+    fn walked(&mut self, case: &Case<'_>, updates: &mut Updates) -> Vec<Walked> {
+        let mut is_leaf = true;
+        let walked = case.record.pcs.iter().map(|pc| {
+            let walked = Walked { pc: *pc, is_leaf };
+            let rule = self.rule(case.tag, &case.record.header.task, &walked, updates);
+            is_leaf = rule.is_some_and(|rule| rule.cfa == cfa::SIGNAL);
+            walked
+        });
+        walked.collect()
+    }
+
+    /// Reads the memory map once more where a frame lies in no mapping that is known.
+    fn look_again(
+        &mut self,
+        case: &mut Case<'_>,
+        frames: &[Walked],
+        updates: &mut Updates,
+    ) -> Result<(), &'static str> {
+        let image = self.images.get_mut(case.tag);
+        let is_known =
+            |frame: &Walked| image.as_ref().is_some_and(|image| image.mapping(frame.pc).is_some());
+        if case.has_looked || frames.iter().all(is_known) {
+            return Ok(());
+        }
+        case.has_looked = true;
+        match self.look(case.record, case.tag, updates) {
+            Ok(tag) => case.tag = tag,
+            Err(reason::CHANGED) => return Err(reason::CHANGED),
+            // It is gone: what is known has to do.
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Walks on where the kernel side could not.
+    fn finish(
+        &mut self,
+        case: &mut Case<'_>,
+        frames: &mut Vec<Walked>,
+        updates: &mut Updates,
+    ) -> Result<Ending, Missing> {
+        let header = &case.record.header;
+        match header.end {
+            end::NO_RULE | end::NO_PROCESS => {}
+            end::NO_INFO => return Err(Missing),
+            other => return Ok(Ending::of_kernel(other)),
+        }
+        let frontier = RuleKey {
+            pc: header.frontier.pc,
+            tag: case.tag,
+            is_leaf: u32::from(header.frontier.is_leaf != 0),
+        };
+        let (tag, task) = (case.tag, &header.task);
+        let stop = walk::resume(case.record, frames, |frame| self.rule(tag, task, frame, updates));
+        self.send_again(frontier, updates);
+        match stop {
+            Stop::NoRule => Err(Missing),
+            Stop::Ending(ending) => Ok(ending),
+        }
+    }
+
+    /// Why there is no rule for the last frame. One that lies in no code is no frame at all.
+    pub(super) fn no_rule(&mut self, case: &Case<'_>, frames: &mut Vec<Walked>) -> Ending {
+        let Some(last) = frames.last().copied() else { return Ending::Unreadable };
+        let Some(image) = self.images.get_mut(case.tag) else { return Ending::Unreadable };
+        let backing = image.mapping(last.pc).map(|mapping| mapping.backing.clone());
+        let is_jit =
+            matches!(image.origin(last.pc, &case.record.header.task, &mut self.files), Origin::Jit);
+        match backing {
+            _ if is_jit => Ending::Jit { is_java: image.has_file("libjvm.so") },
+            Some(Backing::File { path, .. }) => {
+                Ending::NoInfo(path.rsplit('/').next().unwrap_or_default().to_owned())
+            }
+            Some(_) => Ending::Kernel,
+            None => {
+                if frames.len() > 1 {
+                    frames.pop();
+                }
+                Ending::NoCode(last.pc)
+            }
+        }
+    }
+
+    fn placed(&mut self, case: &Case<'_>, frames: &[Walked], ending: &Ending) -> RawStack {
+        let header = &case.record.header;
+        let places = frames.iter().map(|frame| {
+            let image = self.images.get_mut(case.tag);
+            let origin = image.map_or(Origin::Unknown, |image| {
+                image.origin(frame.pc, &header.task, &mut self.files)
+            });
+            Place { address: frame.pc, is_leaf: frame.is_leaf, origin }
+        });
+        let frames = places.collect();
+        let python = interpreter::places(header.task.pid, case.tag, &case.record.python);
+        RawStack { task: header.task, status: ending.status(), frames, python }
+    }
+}

@@ -1,0 +1,71 @@
+//! Rules, each compiled once.
+
+use tcptrace_common::memory::Task;
+use tcptrace_common::unwind::{Rule, RuleKey};
+
+use super::{Stacks, Updates};
+use crate::stacks::identity;
+use crate::stacks::mappings::Backing;
+use crate::stacks::rules::{self, Query};
+use crate::stacks::walk::Walked;
+
+/// Most rules that are known at once; the map `RULES` holds as many. A process needs 10 to 100.
+const MAX_RULES: usize = 65_536;
+
+impl Stacks {
+    /// The kernel side has asked for this rule, so it does not have it, whatever was sent.
+    pub(super) fn send_again(&self, key: RuleKey, updates: &mut Updates) {
+        let Some(rule) = self.rules.get(&key) else { return };
+        if !updates.rules.iter().any(|(sent, _)| *sent == key) {
+            updates.rules.push((key, Some(*rule)));
+        }
+    }
+
+    /// The rule of a frame, compiled where it is not known; `None`: there is no code there.
+    pub(super) fn rule(
+        &mut self,
+        tag: u32,
+        task: &Task,
+        frame: &Walked,
+        updates: &mut Updates,
+    ) -> Option<Rule> {
+        let key = RuleKey { pc: frame.pc, tag, is_leaf: u32::from(frame.is_leaf) };
+        if let Some(rule) = self.rules.get(&key) {
+            return Some(*rule);
+        }
+        let rule = self.compile(tag, task, frame)?;
+        if self.rules.len() >= MAX_RULES {
+            // Those that are needed are compiled anew.
+            updates.rules.extend(self.rules.drain().map(|(key, _)| (key, None)));
+        }
+        self.rules.insert(key, rule);
+        updates.rules.push((key, Some(rule)));
+        Some(rule)
+    }
+
+    pub(super) fn compile(&mut self, tag: u32, task: &Task, frame: &Walked) -> Option<Rule> {
+        let image = self.images.get_mut(tag)?;
+        match &image.mapping(frame.pc)?.backing {
+            Backing::Vdso | Backing::Special => return Some(rules::NONE),
+            Backing::Anonymous => return Some(made_code(frame.is_leaf)),
+            Backing::File { .. } => {}
+        }
+        let Some((code, offset)) = image.code(frame.pc, task, &mut self.files) else {
+            let is_final = identity::is_alive(task.pid, task.start_ns);
+            return is_final.then_some(rules::NONE);
+        };
+        let Some(elf) = &code.elf else { return Some(made_code(frame.is_leaf)) };
+        let Some(address) = elf.code_address(offset) else { return Some(rules::NONE) };
+        let bytes = code.bytes(offset).unwrap_or_default();
+        let (pc, is_leaf, is_go) = (frame.pc, frame.is_leaf, elf.is_go);
+        let query = Query { pc, address, is_leaf, is_go, code: bytes };
+        let tables = self.tables.of(code.id, &code.module.file, elf);
+        Some(rules::compile(tables, &mut self.context, &query))
+    }
+}
+
+/// The rule of code made at run time. A function that has just called the kernel itself may not
+/// have made its frame.
+const fn made_code(is_leaf: bool) -> Rule {
+    if is_leaf { rules::NONE } else { rules::ASSUMED }
+}
