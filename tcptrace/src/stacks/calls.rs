@@ -7,6 +7,21 @@ const CALL: u8 = 0xe8;
 /// `call r/m64` where the next byte says so in bits 3 to 5.
 const INDIRECT: u8 = 0xff;
 
+/// Bytes of code that tell where the interpreter of a Java virtual machine is returned to.
+pub const RETURN_BYTES: usize = 12;
+/// It pushes such an address and jumps. The code there restores `rsp` from the frame and clears
+/// the slot: `mov rsp, [rbp - 16]; mov qword ptr [rbp - 16], 0`.
+const JAVA_RETURN: &[u8] = &[0x48, 0x8b, 0x65, 0xf0, 0x48, 0xc7, 0x45, 0xf0, 0, 0, 0, 0];
+/// The same since JDK 22: `mov rcx, [rbp - 16]; lea rsp, [rbp + rcx * 8]`.
+const JAVA_22_RETURN: &[u8] = &[0x48, 0x8b, 0x4d, 0xf0, 0x48, 0x8d, 0x64, 0xcd, 0];
+
+/// Whether this is the code at a place where the interpreter of a Java virtual machine is returned
+/// to, which no call comes before.
+#[must_use]
+pub fn is_java_return(code: [u8; RETURN_BYTES]) -> bool {
+    code.starts_with(JAVA_RETURN) || code.starts_with(JAVA_22_RETURN)
+}
+
 /// A call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {

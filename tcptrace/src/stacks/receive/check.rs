@@ -71,7 +71,10 @@ impl Stacks {
     ) -> bool {
         let Some(code) = self.code_before(case, frame.pc) else { return false };
         match calls::before(code) {
-            None => false,
+            None => {
+                let pid = case.record.header.task.pid;
+                open::memory(pid, frame.pc).is_some_and(calls::is_java_return)
+            }
             Some(Call::Indirect) => true,
             Some(Call::Direct(distance)) => {
                 let target = frame.pc.wrapping_add_signed(i64::from(distance));
