@@ -51,7 +51,7 @@ impl StackMaps {
     }
 
     /// The next record, copied out of the ring.
-    pub fn next(&mut self) -> Option<Vec<u8>> {
+    pub fn take_record(&mut self) -> Option<Vec<u8>> {
         self.ring.next().map(|record| record.to_vec())
     }
 

@@ -4,18 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tcptrace_common::memory::Task;
-use tcptrace_common::stack::{ProcessEntry, PythonLayout};
+use tcptrace_common::stack::{BUDGET, ProcessEntry};
 
 use super::identity::{self, Now};
+use super::interpreter::Python;
 use super::mappings::{self, Backing, Mapping};
 use super::open::{Code, Files};
 use super::raw::Origin;
-use super::{interpreter, reason};
+use super::reason;
 
 /// Most processes that are known at once: the size of the map `PROCESSES`.
 const MAX_PROCESSES: usize = 8192;
-/// Copies of its stack that a process may cause at once. The kernel side refills it.
-const BUDGET: u32 = 64;
 
 /// One layout of executable memory. Rules are compiled for an image, under its tag.
 #[derive(Debug)]
@@ -23,13 +22,19 @@ pub struct Image {
     mappings: Vec<Mapping>,
     /// Files of the mappings, as far as they were needed; `None` inside: cannot be opened.
     codes: HashMap<usize, Option<Arc<Code>>>,
-    python: PythonLayout,
+    /// Its interpreter.
+    pub python: Python,
 }
 
 impl Image {
-    fn new(pid: u32, mappings: Vec<Mapping>) -> Self {
-        let python = interpreter::layout(pid, &mappings);
-        Self { mappings, codes: HashMap::new(), python }
+    fn new(mappings: Vec<Mapping>) -> Self {
+        Self { mappings, codes: HashMap::new(), python: Python::Undecided }
+    }
+
+    /// Its executable mappings.
+    #[must_use]
+    pub fn mappings(&self) -> &[Mapping] {
+        &self.mappings
     }
 
     /// The mapping that an address lies in.
@@ -156,7 +161,7 @@ impl Images {
     /// What the kernel side is told of a process with this image.
     #[must_use]
     pub fn entry(&self, tag: u32) -> ProcessEntry {
-        let python = self.by_tag.get(&tag).map_or_else(PythonLayout::default, |image| image.python);
+        let python = self.by_tag.get(&tag).map(|image| image.python).unwrap_or_default().layout();
         ProcessEntry { refilled_ns: 0, tag, budget: BUDGET, python }
     }
 
@@ -189,7 +194,7 @@ impl Images {
             self.grow(tag, mappings);
             tag
         } else {
-            self.share(task.pid, mappings)
+            self.share(mappings)
         };
         let process = Process { pid: task.pid, start_ns: task.start_ns, tag: new };
         self.processes.insert(key, process);
@@ -218,13 +223,13 @@ impl Images {
 
     /// The tag of an image with these mappings: that of another process, such as a sibling that was
     /// forked and has not run exec(), or a new one.
-    fn share(&mut self, pid: u32, mappings: Vec<Mapping>) -> u32 {
+    fn share(&mut self, mappings: Vec<Mapping>) -> u32 {
         let same = self.by_tag.iter().find(|(_, image)| image.mappings == mappings);
         if let Some((tag, _)) = same {
             return *tag;
         }
         self.last_tag = self.last_tag.checked_add(1).unwrap_or(1);
-        self.by_tag.insert(self.last_tag, Image::new(pid, mappings));
+        self.by_tag.insert(self.last_tag, Image::new(mappings));
         self.last_tag
     }
 

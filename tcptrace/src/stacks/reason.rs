@@ -14,6 +14,12 @@ pub const TOO_MANY_PROCESSES: &str = "more processes have stacks than are kept";
 /// Code was unmapped, and other code mapped there.
 pub const CHANGED: &str = "the process replaced code in its memory while the stack was taken";
 
+/// The first stack of a process that runs CPython.
+pub const NO_PYTHON: &str =
+    "the process was not known yet, so its Python functions are missing; later stacks have them";
+/// Not all Python frames could be walked.
+pub const PYTHON_CUT: &str = "there are more Python functions than could be walked";
+
 /// How a walk ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {

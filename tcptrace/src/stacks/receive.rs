@@ -8,10 +8,12 @@ use std::collections::{HashMap, HashSet};
 
 use anyhow::Result;
 use gimli::UnwindContext;
-use tcptrace_common::stack::ProcessEntry;
+use tcptrace_common::memory::Task;
+use tcptrace_common::stack::{ProcessEntry, StackHeader};
 use tcptrace_common::unwind::{Rule, RuleKey};
 
 use super::image::{Images, Look};
+use super::interpreter::{Interpreters, Python};
 use super::open::Files;
 use super::raw::{Origin, Place, RawStack};
 use super::reason;
@@ -40,6 +42,7 @@ pub struct Updates {
 pub struct Stacks {
     images: Images,
     files: Files,
+    interpreters: Interpreters,
     tables: TableCache,
     context: UnwindContext<usize>,
     rules: HashMap<RuleKey, Rule>,
@@ -80,6 +83,9 @@ impl Stacks {
             Ok(case) => self.stack(case, &mut updates),
             Err(reason) => failed(&record, reason),
         };
+        if self.find_python(&record.header.task, record.header.tag) {
+            self.tell(&record.header, record.header.tag, &mut updates);
+        }
         self.keep(record.header.id, stack, &mut updates);
         Ok(updates)
     }
@@ -106,6 +112,7 @@ impl Stacks {
         }
         self.sweeps += 1;
         self.files.sweep();
+        self.interpreters.sweep();
         self.tables.sweep();
         updates
     }
@@ -154,9 +161,25 @@ impl Stacks {
             Look::Failed(reason) => return Err(reason),
         };
         if found != header.tag {
-            updates.processes.push((header.tgid, Some(self.images.entry(found))));
+            self.tell(header, found, updates);
         }
         result
+    }
+
+    /// Tells the kernel side what is known of the record's process.
+    fn tell(&mut self, header: &StackHeader, tag: u32, updates: &mut Updates) {
+        self.find_python(&header.task, tag);
+        updates.processes.push((header.tgid, Some(self.images.entry(tag))));
+    }
+
+    /// Looks for an interpreter where that is not decided; whether it was found just now.
+    fn find_python(&mut self, task: &Task, tag: u32) -> bool {
+        let Some(image) = self.images.get_mut(tag) else { return false };
+        if image.python != Python::Undecided {
+            return false;
+        }
+        image.python = self.interpreters.find(task, image.mappings());
+        matches!(image.python, Python::Yes(_))
     }
 }
 

@@ -4,6 +4,12 @@ use anyhow::{Context as _, Result, ensure};
 use tcptrace_common::Wire;
 use tcptrace_common::stack::{MAX_COPY, MAX_FRAMES, MAX_PYTHON, PythonFrame, StackHeader, end};
 
+/// Where the parts of a record begin.
+const FRAMES: usize = StackHeader::SIZE;
+const PYTHON: usize = FRAMES + 8 * MAX_FRAMES;
+/// Where the copied stack begins.
+pub const COPY: usize = PYTHON + PythonFrame::SIZE * MAX_PYTHON;
+
 /// A stack as the kernel side sent it.
 #[derive(Clone, Debug)]
 pub struct Record<'a> {
@@ -30,9 +36,14 @@ impl<'a> Record<'a> {
         ensure!((1..=MAX_FRAMES).contains(&frames), "a stack record has {frames} frames");
         ensure!(python <= MAX_PYTHON, "a stack record has {python} Python frames");
         ensure!(copied <= MAX_COPY, "a stack record has {copied} bytes of stack");
-        let (pcs, rest) = words(bytes.get(StackHeader::SIZE..).unwrap_or_default(), frames)?;
-        let (python, rest) = list(rest, python)?;
-        let copy = rest.get(..copied).context("a stack record is cut short")?;
+        let part = |from: usize, length: usize| {
+            let bytes = bytes.get(from..).and_then(|bytes| bytes.get(..length));
+            bytes.context("a stack record is cut short")
+        };
+        let pcs = words(part(FRAMES, 8 * frames)?);
+        let python =
+            list(if python == 0 { &[] } else { part(PYTHON, PythonFrame::SIZE * python)? });
+        let copy = if copied == 0 { &[] } else { part(COPY, copied)? };
         ensure!(
             !matches!(header.end, end::NO_RULE | end::NO_PROCESS)
                 || pcs.last() == Some(&header.frontier.pc),
@@ -49,14 +60,11 @@ impl<'a> Record<'a> {
     }
 }
 
-fn words(bytes: &[u8], count: usize) -> Result<(Vec<u64>, &[u8])> {
-    let (head, rest) = bytes.split_at_checked(8 * count).context("a stack record is cut short")?;
-    let (words, _) = head.as_chunks();
-    Ok((words.iter().map(|word| u64::from_le_bytes(*word)).collect(), rest))
+fn words(bytes: &[u8]) -> Vec<u64> {
+    let (words, _) = bytes.as_chunks();
+    words.iter().map(|word| u64::from_le_bytes(*word)).collect()
 }
 
-fn list(bytes: &[u8], count: usize) -> Result<(Vec<PythonFrame>, &[u8])> {
-    let size = PythonFrame::SIZE * count;
-    let (head, rest) = bytes.split_at_checked(size).context("a stack record is cut short")?;
-    Ok((head.chunks_exact(PythonFrame::SIZE).filter_map(PythonFrame::from_bytes).collect(), rest))
+fn list(bytes: &[u8]) -> Vec<PythonFrame> {
+    bytes.chunks_exact(PythonFrame::SIZE).filter_map(PythonFrame::from_bytes).collect()
 }

@@ -1,10 +1,11 @@
 //! From a record to a stack.
 
-use tcptrace_common::stack::end;
+use tcptrace_common::stack::{end, stack_flag};
 use tcptrace_common::unwind::{RuleKey, cfa};
 
 use super::{Case, Stacks, Updates, failed};
-use crate::stacks::interpreter;
+use crate::lifecycle::stack::StackStatus;
+use crate::stacks::interpreter::Python;
 use crate::stacks::mappings::Backing;
 use crate::stacks::raw::{Origin, Place, RawStack};
 use crate::stacks::reason::{self, Ending};
@@ -129,7 +130,16 @@ impl Stacks {
             Place { address: frame.pc, is_leaf: frame.is_leaf, origin }
         });
         let frames = places.collect();
-        let python = interpreter::places(header.task.pid, case.tag, &case.record.python);
-        RawStack { task: header.task, status: ending.status(), frames, python }
+        let image = self.images.get_mut(case.tag);
+        let mappings = image.as_ref().map_or(&[][..], |image| image.mappings());
+        let python = self.interpreters.places(&header.task, mappings, &case.record.python);
+        let is_first = header.tag == 0 && image.is_some_and(|image| image.python != Python::No);
+        let mut status = ending.status();
+        if is_first && status == StackStatus::Ok {
+            status = StackStatus::Truncated(reason::NO_PYTHON.to_owned());
+        } else if header.flags & stack_flag::PYTHON_CUT != 0 && status == StackStatus::Ok {
+            status = StackStatus::Truncated(reason::PYTHON_CUT.to_owned());
+        }
+        RawStack { task: header.task, status, frames, python }
     }
 }

@@ -7,6 +7,8 @@ use tcptrace_common::memory::Task;
 use tcptrace_common::stack::{MAX_COPY, StackHeader, end};
 use tcptrace_common::unwind::Frame;
 
+use super::super::record::COPY;
+
 /// A thread's registers and stack.
 #[derive(Clone, Debug)]
 pub struct Captured {
@@ -73,6 +75,7 @@ impl Captured {
         let mut record = header.as_bytes().to_vec();
         record.extend(pcs.iter().flat_map(|pc| pc.to_le_bytes()));
         record.extend(self.frame.pc.to_le_bytes());
+        record.resize(COPY, 0);
         record.extend(&self.copy);
         record
     }
