@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 pub use exit::{Exit, Stream};
 
 use crate::commands::plan::{CheckPlan, Plan};
-use output::OutputArgs;
+use output::{OutputArgs, TypedFormat};
 
 /// Reads the command line, program name first.
 ///
@@ -61,7 +61,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct CheckArgs {
     #[command(flatten)]
-    output: OutputArgs,
+    output: OutputArgs<TypedFormat>,
 }
 
 impl CheckArgs {

@@ -5,10 +5,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::filters::FilterArgs;
-use super::output::OutputArgs;
+use super::output::{OutputArgs, TypedStackFormat};
 use super::value;
 use crate::commands::plan::{LeaksPlan, Until};
 use crate::lifecycle::by::By;
+use crate::lifecycle::weight::Weight;
 
 const ABOUT: &str = "\
 Every socket whose peer has closed and that this host has not, for at least --min-age; and every \
@@ -24,7 +25,8 @@ Examples:
   tcptrace leaks -p 4244 --by remote       one process, counted by peer
   tcptrace leaks -L 80,443 -s close-wait   a server's sockets
   tcptrace leaks --duration 1h -o json     watch for an hour, JSON Lines
-  tcptrace leaks --once --by none -w       one row for each socket";
+  tcptrace leaks --once --by none -w       one row for each socket
+  tcptrace leaks --duration 10m -o svg     a flame graph of what leaks then, on standard output";
 
 /// Every leaked socket, who holds it, and why
 #[derive(Args, Debug)]
@@ -52,10 +54,20 @@ pub struct LeaksArgs {
     #[command(flatten)]
     filters: FilterArgs,
     #[command(flatten)]
-    output: OutputArgs,
-    /// As wide as the terminal, one row for each socket
+    output: OutputArgs<TypedStackFormat>,
+    /// Cut nothing: lines as long as they are, every frame of a stack, whole paths
     #[arg(short, long, help_heading = "Output")]
     wide: bool,
+    /// Below frames of Python, those of the interpreter and its libraries too
+    #[arg(long, help_heading = "Output", conflicts_with = "no_stacks")]
+    native: bool,
+    /// What a socket counts in folded and svg: itself, or the seconds that it has leaked
+    #[arg(long, value_enum, default_value_t = TypedWeight::Sockets, value_name = "WHAT")]
+    #[arg(help_heading = "Output")]
+    weight: TypedWeight,
+    /// Take no stacks: the kernel side does less for each connection
+    #[arg(long)]
+    no_stacks: bool,
     /// Size of the ring buffer in bytes, a power of two; a small one loses freshness, never truth
     #[arg(long, default_value = "1048576", value_parser = value::ring_bytes)]
     #[arg(value_name = "BYTES", hide_short_help = true)]
@@ -80,8 +92,26 @@ impl LeaksArgs {
             filter,
             netns,
             output: self.output.plan(self.wide),
+            stacks: !self.no_stacks,
+            native: self.native,
+            weight: self.weight.into(),
             ring_bytes: self.ring_size,
             verbosity: self.output.verbose,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TypedWeight {
+    Sockets,
+    Seconds,
+}
+
+impl From<TypedWeight> for Weight {
+    fn from(typed: TypedWeight) -> Self {
+        match typed {
+            TypedWeight::Sockets => Self::Sockets,
+            TypedWeight::Seconds => Self::Seconds,
         }
     }
 }

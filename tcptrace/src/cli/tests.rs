@@ -5,6 +5,7 @@ use crate::commands::plan::{Color, Format, LeaksPlan, OutputPlan, Until};
 use crate::lifecycle::by::By;
 use crate::lifecycle::cause::Kind;
 use crate::lifecycle::filter::{Family, Filter, NetnsSpec};
+use crate::lifecycle::weight::Weight;
 
 fn typed(line: &str) -> Result<Plan, Exit> {
     parse(std::iter::once("tcptrace").chain(line.split_whitespace()).map(OsString::from))
@@ -42,6 +43,7 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!(plan.filter, Filter::default());
     assert_eq!(plan.ring_bytes, 1 << 20);
     assert_eq!((plan.exit_code, plan.verbosity), (false, 0));
+    assert_eq!((plan.stacks, plan.native, plan.weight), (true, false, Weight::Sockets));
     let output = OutputPlan { format: Format::Table, color: Color::Auto, wide: false };
     assert_eq!(plan.output, output);
 }
@@ -61,6 +63,11 @@ fn every_option_arrives_in_the_plan() {
     assert_eq!(plan.output, output);
     assert_eq!((plan.verbosity, plan.ring_bytes), (2, 4096));
     assert_eq!(leaks("--once").until, Until::Once);
+    let plan = leaks("-o folded --native --weight seconds");
+    assert_eq!((plan.native, plan.weight), (true, Weight::Seconds));
+    assert_eq!(plan.output.format, Format::Folded);
+    assert_eq!(leaks("-o svg").output.format, Format::Svg);
+    assert!(!leaks("--no-stacks").stacks);
 }
 
 #[test]
@@ -108,7 +115,13 @@ fn a_usage_error_is_one_line_that_says_what_to_do() {
         ),
         ("leaks --min-age", "--min-age needs a value; see tcptrace --help"),
         ("leaks --interval 0s", "--interval 0s: must be longer than 0; write for example 1s"),
-        ("leaks -o yaml", "--output yaml: not one of table, json"),
+        ("leaks -o yaml", "--output yaml: not one of table, json, folded, svg"),
+        ("check -o svg", "--output svg: not one of table, json"),
+        (
+            "leaks --native --no-stacks",
+            "--native and --no-stacks exclude each other; give one of them",
+        ),
+        ("leaks --weight bytes", "--weight bytes: not one of sockets, seconds"),
         (
             "leaks --by peer",
             "--by peer: not one of stack, process, remote, local-port, cgroup, none",

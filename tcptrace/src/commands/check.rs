@@ -37,8 +37,8 @@ pub fn run(plan: &CheckPlan, out: &mut dyn Write) -> Result<Outcome> {
     let started = Kernel::start(&host, &wish);
     let check = describe(&host, &started);
     match plan.output.format {
-        Format::Table => table(&check, out),
         Format::Json => json(&check, out),
+        _ => table(&check, out),
     }
     .and_then(|()| out.flush())
     .context("cannot write the answer")?;

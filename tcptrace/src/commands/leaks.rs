@@ -25,7 +25,7 @@ use crate::process::{netns::inode_of, selection::check_pids};
 use super::log;
 use super::notices::{Notices, warn};
 use super::outcome::Outcome;
-use super::plan::{Format, LeaksPlan, OutputPlan, Until};
+use super::plan::{Format, LeaksPlan, Until};
 use super::watch::{Watch, nanos};
 
 /// Runs until the plan says stop.
@@ -50,10 +50,10 @@ pub async fn run(plan: &LeaksPlan, out: &mut dyn Write) -> Result<Outcome> {
     let mut notices = Notices::of(&host, &kernel);
     notices.say();
     if plan.until != Until::Once {
-        warn(&format!("tracing; a report every {:?}, Ctrl-C for the last one", plan.interval));
+        warn(&announcement(plan));
     }
     let mut watch = Watch::new(plan, filter, kernel, notices, &host);
-    let mut output = renderer(plan.output, plan.by);
+    let mut output = renderer(plan);
     let leaks = follow(plan, &mut watch, ring, &mut stop, output.as_mut(), out).await?;
     Ok(if plan.exit_code && leaks > 0 { Outcome::Found } else { Outcome::Done })
 }
@@ -70,19 +70,34 @@ fn wish(plan: &LeaksPlan) -> Wish {
     }
 }
 
-fn renderer(plan: OutputPlan, by: By) -> Box<dyn Output> {
-    match plan.format {
+fn announcement(plan: &LeaksPlan) -> String {
+    match plan.output.format.follows() {
+        true => format!("tracing; a report every {:?}, Ctrl-C for the last one", plan.interval),
+        false => "tracing; Ctrl-C for the answer".to_owned(),
+    }
+}
+
+fn renderer(plan: &LeaksPlan) -> Box<dyn Output> {
+    let folding = output::Folding { weight: plan.weight, native: plan.native };
+    match plan.output.format {
         Format::Json => Box::new(output::Json),
-        Format::Table => {
-            let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            let color = plan.color.decide(no_color, std::io::stdout().is_terminal());
-            Box::new(output::Table::new(output::Style {
-                width: if plan.wide { usize::MAX } else { output::Style::DEFAULT_WIDTH },
-                rows: plan.wide || by == By::None,
-                color,
-                zone: TimeZone::system(),
-            }))
-        }
+        Format::Folded => Box::new(output::Folded(folding)),
+        Format::Svg => Box::new(output::Svg(folding)),
+        Format::Table => Box::new(output::Table::new(style(plan))),
+    }
+}
+
+fn style(plan: &LeaksPlan) -> output::Style {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let limit = |limit| if plan.output.wide { usize::MAX } else { limit };
+    output::Style {
+        width: limit(output::Style::DEFAULT_WIDTH),
+        rows: plan.by == By::None,
+        frames: limit(output::Style::DEFAULT_FRAMES),
+        native: plan.native,
+        stacks: plan.stacks,
+        color: plan.output.color.decide(no_color, std::io::stdout().is_terminal()),
+        zone: TimeZone::system(),
     }
 }
 
@@ -101,8 +116,12 @@ async fn follow(
         drain(&mut ring, watch);
         let report = watch.report()?;
         watch.notices.say();
-        output.write(&report, out).and_then(|()| out.flush()).context("cannot write the report")?;
-        if stop.is_due() {
+        let is_last = stop.is_due();
+        if is_last || plan.output.format.follows() {
+            let written = output.write(&report, out).and_then(|()| out.flush());
+            written.context("cannot write the report")?;
+        }
+        if is_last {
             return Ok(report.leaks());
         }
         next = (next + plan.interval).max(Instant::now());

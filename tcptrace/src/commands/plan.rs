@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::lifecycle::by::By;
 use crate::lifecycle::filter::{Filter, NetnsSpec};
+use crate::lifecycle::weight::Weight;
 
 /// One run of the program.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +34,12 @@ pub struct LeaksPlan {
     pub netns: Vec<NetnsSpec>,
     /// How to print.
     pub output: OutputPlan,
+    /// Whether stacks are taken.
+    pub stacks: bool,
+    /// Whether machine code below Python is shown.
+    pub native: bool,
+    /// What a socket counts in `folded` and `svg`.
+    pub weight: Weight,
     /// Size of the ring buffer in bytes: a power of two, at least 4096.
     pub ring_bytes: u32,
     /// How often `-v` was given.
@@ -66,7 +73,7 @@ pub struct OutputPlan {
     pub format: Format,
     /// Colour of the table.
     pub color: Color,
-    /// No limit of 100 columns, one row for each socket.
+    /// No limit of 100 columns, nor of frames.
     pub wide: bool,
 }
 
@@ -77,6 +84,18 @@ pub enum Format {
     Table,
     /// JSON Lines.
     Json,
+    /// Folded stacks, of the last report alone.
+    Folded,
+    /// A flame graph, of the last report alone.
+    Svg,
+}
+
+impl Format {
+    /// Whether each report is printed, or only the last one.
+    #[must_use]
+    pub const fn follows(self) -> bool {
+        matches!(self, Self::Table | Self::Json)
+    }
 }
 
 /// When to use colour.

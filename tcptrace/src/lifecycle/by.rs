@@ -3,7 +3,7 @@
 /// What leaks are grouped by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum By {
-    /// Where the socket was opened; without a stack, cause, process and role.
+    /// The call that opened the socket; without a stack, the port. Cause and program count too.
     #[default]
     Stack,
     /// The process to blame.

@@ -124,6 +124,8 @@ fn holds_addr(net: &IpNet, addr: Option<IpAddr>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::lifecycle::age::Age;
     use crate::lifecycle::cause::Cause;
@@ -156,6 +158,7 @@ mod tests {
             unsent_bytes: None,
             keepalive: false,
             opener: Some(party(7, "parent")),
+            open_stack: Arc::default(),
             holders: vec![holder(party(8, "child")), holder(party(9, "grandchild"))],
             listener: None,
             service_port: None,
@@ -171,6 +174,7 @@ mod tests {
             last_accept: Age::Unknown,
             accept_error: None,
             opener: Some(party(20, "starter")),
+            listen_stack: Arc::default(),
             holders: vec![holder(party(21, "server"))],
         };
         Leak { opener: None, holders: vec![], listener: Some(listener), ..leak() }

@@ -59,7 +59,7 @@ fn key(leak: &Leak, by: By) -> String {
     let blamed = blamed(leak);
     let first = blamed.first().map(|holder| &holder.party);
     let who = match by {
-        By::Stack => format!("{}/{}", program(first), opened(leak)),
+        By::Stack => format!("{}/{}", program(first), place(leak)),
         By::Process => first.map_or_else(String::new, |party| party.pid.to_string()),
         By::Remote => leak.ends.remote.addr.map_or_else(String::new, |addr| addr.to_string()),
         By::LocalPort => leak.ends.local.port.map_or_else(String::new, |port| port.to_string()),
@@ -76,6 +76,11 @@ fn program(party: Option<&Party>) -> String {
         Some(label) => format!("{}:{label}", party.comm),
         None => party.comm.clone(),
     }
+}
+
+/// Where it comes from: the call that made it, or what its ends tell where no stack was taken.
+fn place(leak: &Leak) -> String {
+    leak.origin().key.as_ref().map_or_else(|| opened(leak), |key| format!("at {key}"))
 }
 
 /// Where the connection was opened, as far as its ends tell: a server's by the port it listens
@@ -211,9 +216,13 @@ fn urgency(own: &FdUse) -> (u64, u64, u32) {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
 
     use super::*;
+    use crate::lifecycle::age::Age;
     use crate::lifecycle::leak::tests::sample_leak;
+    use crate::lifecycle::report::Listener;
+    use crate::lifecycle::stack::Stack;
 
     fn held(pid: u32, comm: &str, fds: &[u32], local_port: u16, remote: u8) -> Leak {
         let mut leak = sample_leak();
@@ -258,6 +267,37 @@ mod tests {
         leak.role = Role::Active;
         leak.ends.remote.port = Some(6379);
         assert_eq!(grouped(vec![leak], By::Stack)[0].1, "eof-not-read/app/to 6379");
+    }
+
+    #[test]
+    fn a_call_site_is_a_group() {
+        let mut leaks = three();
+        leaks.extend(three());
+        for (leak, key) in leaks.iter_mut().zip(["aa", "bb", "aa", "aa"]) {
+            leak.open_stack = Arc::new(Stack { key: Some(key.into()), ..Stack::default() });
+        }
+        let keys: Vec<_> = grouped(leaks, By::Stack).into_iter().map(|(_, key)| key).collect();
+        let expected = ["web/at aa", "db/at aa", "db/on 5432", "web/at bb", "web/on 80"];
+        assert_eq!(keys, expected.map(|key| format!("eof-not-read/{key}")));
+    }
+
+    #[test]
+    fn what_was_never_accepted_is_grouped_by_its_listener() {
+        let stack = |key: &str| Arc::new(Stack { key: Some(key.into()), ..Stack::default() });
+        let mut leak = held(1, "web", &[], 80, 1);
+        leak.cause = Cause::NeverAccepted;
+        leak.open_stack = stack("child");
+        leak.listener = Some(Listener {
+            local: leak.ends.local,
+            backlog: 1,
+            backlog_max: 1,
+            last_accept: Age::Unknown,
+            accept_error: None,
+            opener: None,
+            listen_stack: stack("listen"),
+            holders: leak.holders.clone(),
+        });
+        assert_eq!(grouped(vec![leak], By::Stack)[0].1, "never-accepted/web/at listen");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! From a snapshot to the leaks in it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use tcptrace_common::row::row_flag;
 use tcptrace_common::tcp::{IPPROTO_MPTCP, IPPROTO_TCP, state};
@@ -209,6 +210,7 @@ impl Search<'_> {
             unsent_bytes: None,
             keepalive: case.socket.has(row_flag::KEEPALIVE),
             opener: case.opener().and_then(party),
+            open_stack: Arc::default(),
             holders: group_holders(case.holders),
             listener: None,
             service_port: self
@@ -224,6 +226,7 @@ impl Search<'_> {
         Some(Eof {
             time_ns: memory.eof_ns + self.question.wall_offset_ns,
             reader: party(&memory.eof_reader).unwrap_or_default(),
+            stack: Arc::default(),
         })
     }
 }
@@ -256,6 +259,7 @@ pub(super) mod tests {
             unsent_bytes: None,
             keepalive: false,
             opener: None,
+            open_stack: Arc::default(),
             holders: Vec::new(),
             listener: None,
             service_port: None,

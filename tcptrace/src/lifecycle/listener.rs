@@ -1,6 +1,7 @@
 //! From a connection that was never accepted to its listener.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tcptrace_common::memory::{Task, Tuple};
 use tcptrace_common::tcp::{AF_INET, AF_INET6, state};
@@ -85,6 +86,7 @@ pub fn describe(listener: &SocketNow, holders: &[&Held], traced_ns: u64) -> List
         last_accept: last_accept(listener, traced_ns),
         accept_error: memory.and_then(|memory| error_name(memory.end_error)),
         opener: memory.and_then(|memory| party(&memory.opener)),
+        listen_stack: Arc::default(),
         holders: group_holders(holders),
     }
 }

@@ -23,3 +23,4 @@ pub mod socket;
 pub mod stack;
 pub mod text;
 pub mod verdict;
+pub mod weight;

@@ -1,10 +1,12 @@
 //! What the outputs get: finished data, nothing left to look up.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::age::Age;
 use super::cause::{Cause, Kind};
 use super::socket::{Endpoint, Endpoints, Role};
+use super::stack::Stack;
 
 /// A process as it was named when the report was made. `None`: it could not be learned, usually
 /// because the process is gone.
@@ -63,6 +65,8 @@ pub struct Listener {
     pub accept_error: Option<&'static str>,
     /// Who called listen(), where that was traced.
     pub opener: Option<Party>,
+    /// Where listen() was called.
+    pub listen_stack: Arc<Stack>,
     /// Who has descriptors for it.
     pub holders: Vec<Holder>,
 }
@@ -74,6 +78,8 @@ pub struct Eof {
     pub time_ns: u64,
     /// Who read.
     pub reader: Party,
+    /// Where.
+    pub stack: Arc<Stack>,
 }
 
 /// One leaked socket.
@@ -103,6 +109,8 @@ pub struct Leak {
     pub keepalive: bool,
     /// Who called connect() or accept(); `None`: not traced.
     pub opener: Option<Party>,
+    /// Where connect() or accept() was called.
+    pub open_stack: Arc<Stack>,
     /// Who holds it now.
     pub holders: Vec<Holder>,
     /// For `never-accepted`.
@@ -111,6 +119,27 @@ pub struct Leak {
     pub service_port: Option<u16>,
     /// The read that delivered end-of-file; `None`: not seen.
     pub eof: Option<Eof>,
+}
+
+impl Leak {
+    /// The call that is to blame for the socket's being there: connect() or accept(), and for one
+    /// that was never accepted the listen() of its listener.
+    #[must_use]
+    pub fn origin(&self) -> &Arc<Stack> {
+        match &self.listener {
+            Some(listener) if self.cause == Cause::NeverAccepted => &listener.listen_stack,
+            _ => &self.open_stack,
+        }
+    }
+
+    /// Who made that call; `None`: not traced.
+    #[must_use]
+    pub fn origin_party(&self) -> Option<&Party> {
+        match &self.listener {
+            Some(listener) if self.cause == Cause::NeverAccepted => listener.opener.as_ref(),
+            _ => self.opener.as_ref(),
+        }
+    }
 }
 
 /// How fast a number grows.

@@ -1,5 +1,7 @@
 //! Reports made by hand.
 
+use std::sync::Arc;
+
 use crate::lifecycle::age::Age;
 use crate::lifecycle::cause::{Cause, Kind};
 use crate::lifecycle::report::{
@@ -8,6 +10,7 @@ use crate::lifecycle::report::{
 use crate::lifecycle::socket::{Endpoint, Endpoints, Role};
 
 mod servers;
+pub mod stacks;
 
 pub use servers::servers;
 
@@ -52,6 +55,7 @@ fn leak(cookie: u64, local: Endpoint, remote: Endpoint) -> Leak {
         unsent_bytes: Some(0),
         keepalive: false,
         opener: None,
+        open_stack: Arc::default(),
         holders: vec![],
         listener: None,
         service_port: None,
@@ -94,6 +98,7 @@ fn never_accepted() -> Group {
         last_accept: Age::Between { min: 41 * SECOND, max: None },
         accept_error: None,
         opener: Some(Party { tid: Some(4250), ..java }),
+        listen_stack: stacks::failed(),
         holders: vec![blamed.clone()],
     };
     let waiting = |cookie: u64| Leak {
@@ -125,8 +130,13 @@ fn eof_read() -> Group {
         cause: Cause::EofReadNotClosed,
         keepalive: true,
         opener: Some(opener.clone()),
+        open_stack: stacks::python(),
         holders: vec![Holder { fds: vec![fd], ..blamed.clone() }],
-        eof: Some(Eof { time_ns: CHECKED_AT - 63 * SECOND, reader: reader.clone() }),
+        eof: Some(Eof {
+            time_ns: CHECKED_AT - 63 * SECOND,
+            reader: reader.clone(),
+            stack: stacks::python_read(if fd == 12 { 31 } else { 5 }),
+        }),
         ..leak(cookie, end("10.0.0.1", 18082), end(remote, 50_000 + cookie as u16))
     };
     let leaks = [(11, "10.0.0.7", 7), (12, "10.0.0.7", 9), (13, "10.0.0.8", 12)];
@@ -150,6 +160,7 @@ fn hostile() -> Group {
         role: Role::Active,
         unread_bytes: Some(1224),
         opener: Some(opener),
+        open_stack: stacks::hostile(),
         holders: vec![holder(evil.clone(), &[3, 4]), holder(party(667, "child"), &[3])],
         ..leak(21, end("2001:db8:1111:2222:3333:4444:5555:6666", 40_021), end("2001:db8::1", 443))
     };

@@ -2,6 +2,7 @@
 //! field, and a test here fails when it does not.
 
 mod objects;
+mod stack;
 
 use std::io::{self, Write};
 

@@ -6,7 +6,10 @@
 mod cell;
 pub mod check;
 mod escape;
+mod folded;
+mod frame;
 mod json;
+mod svg;
 mod table;
 mod units;
 
@@ -19,7 +22,9 @@ use std::io::{self, Write};
 
 use crate::lifecycle::report::Report;
 
+pub use folded::{Folded, Folding};
 pub use json::Json;
+pub use svg::Svg;
 pub use table::{Style, Table};
 
 /// A format.

@@ -3,9 +3,11 @@
 
 mod acting;
 mod block;
+mod calls;
 mod columns;
 mod detail;
 mod ends;
+mod frames;
 mod holding;
 mod list;
 mod listening;
@@ -66,6 +68,7 @@ fn lines(report: &Report, columns: &Columns, style: &Style) -> Vec<String> {
         lines.push(half_closed_heading(report, style));
         lines.extend(body(&report.half_closed, report, columns, style));
     }
+    lines.extend(untraced(report, style));
     lines
 }
 
@@ -77,6 +80,18 @@ fn body(groups: &[Group], report: &Report, columns: &Columns, style: &Style) -> 
     } else {
         block::lines(groups, report, columns, style)
     }
+}
+
+/// Why there are no stacks below some of the groups.
+fn untraced(report: &Report, style: &Style) -> Vec<String> {
+    let groups = report.groups.iter().chain(&report.half_closed);
+    let sockets = number(groups.map(calls::opened_before).sum());
+    if sockets == 0 || style.rows || !style.stacks {
+        return Vec::new();
+    }
+    let text =
+        format!("no stack for {}: opened before the trace began", units::count(sockets, "socket"));
+    vec![String::new(), paint::faint(&cell::cut(&text, style.width), style.color)]
 }
 
 fn headline(report: &Report, style: &Style) -> Vec<String> {

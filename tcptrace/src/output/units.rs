@@ -91,6 +91,11 @@ pub fn rfc3339(ns_since_1970: u64) -> String {
     format!("{:.9}", timestamp(ns_since_1970))
 }
 
+/// The same to the second: `2026-11-22T02:18:00Z`.
+pub fn rfc3339_seconds(ns_since_1970: u64) -> String {
+    format!("{:.0}", timestamp(ns_since_1970))
+}
+
 fn timestamp(ns_since_1970: u64) -> Timestamp {
     // u64 ends in the year 2554, well within a timestamp's range.
     Timestamp::from_nanosecond(i128::from(ns_since_1970)).unwrap_or(Timestamp::MAX)
@@ -172,6 +177,7 @@ mod tests {
     fn times() {
         let ns = 1_795_313_880_000_000_001;
         assert_eq!(rfc3339(ns), "2026-11-22T02:18:00.000000001Z");
+        assert_eq!(rfc3339_seconds(ns), "2026-11-22T02:18:00Z");
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000000000Z");
         assert_eq!(clock(ns, &TimeZone::UTC), "02:18:00Z");
         let east = TimeZone::fixed(jiff::tz::offset(2));

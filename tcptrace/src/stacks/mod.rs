@@ -3,7 +3,8 @@
 //! [`receive::Stacks`] takes the records of the ring buffer `STACKS`. It knows the memory map of
 //! each process ([`mappings`], [`image`]), opens the files that code comes from ([`open`],
 //! [`elf`]), compiles unwind rules for single program counters ([`rules`]) and finishes the
-//! stacks that the kernel side had no rules for ([`walk`]).
+//! stacks that the kernel side had no rules for ([`walk`]). [`symbols`] gives names to those that
+//! are shown.
 
 pub mod calls;
 pub mod elf;
@@ -14,12 +15,14 @@ pub mod interpreter;
 pub mod mappings;
 pub mod module;
 pub mod open;
+pub mod perfmap;
 pub mod python;
 pub mod raw;
 pub mod reason;
 pub mod receive;
 pub mod record;
 pub mod rules;
+pub mod symbols;
 pub mod tables;
 pub mod walk;
 

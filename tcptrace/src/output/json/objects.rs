@@ -8,6 +8,8 @@ use serde::Serialize;
 use crate::lifecycle::report;
 use crate::output::units::rfc3339;
 
+use super::stack::Stack;
+
 /// Version of the objects; it changes when a field changes its meaning or goes.
 const VERSION: u32 = 1;
 
@@ -38,7 +40,7 @@ pub struct Leak<'a> {
     opener: Option<Opener<'a>>,
     holders: Vec<Holder<'a>>,
     listener: Option<Listener<'a>>,
-    open_stack: Stack,
+    open_stack: Stack<'a>,
     eof: Option<Eof<'a>>,
     group: &'a str,
 }
@@ -89,6 +91,7 @@ struct Listener<'a> {
     last_accept_exact: bool,
     accept_error: Option<&'static str>,
     opener: Option<Opener<'a>>,
+    stack: Stack<'a>,
 }
 
 /// The read that delivered end-of-file.
@@ -97,15 +100,8 @@ struct Eof<'a> {
     time: String,
     pid: u32,
     tid: Option<u32>,
-    stack: Stack,
+    stack: Stack<'a>,
     comm: &'a str,
-}
-
-/// A call stack; not taken in this version.
-#[derive(Serialize)]
-struct Stack {
-    status: &'static str,
-    frames: [(); 0],
 }
 
 /// Leaks that belong together.
@@ -180,7 +176,7 @@ impl<'a> Leak<'a> {
             opener: leak.opener.as_ref().map(Opener::new),
             holders: leak.holders.iter().map(Holder::new).collect(),
             listener: leak.listener.as_ref().map(Listener::new),
-            open_stack: Stack::NOT_TRACED,
+            open_stack: Stack::new(&leak.open_stack),
             eof: leak.eof.as_ref().map(Eof::new),
             group: &group.key,
         }
@@ -243,6 +239,7 @@ impl<'a> Listener<'a> {
             last_accept_exact: listener.last_accept.is_exact(),
             accept_error: listener.accept_error,
             opener: listener.opener.as_ref().map(Opener::new),
+            stack: Stack::new(&listener.listen_stack),
         }
     }
 }
@@ -253,14 +250,10 @@ impl<'a> Eof<'a> {
             time: rfc3339(eof.time_ns),
             pid: eof.reader.pid,
             tid: eof.reader.tid,
-            stack: Stack::NOT_TRACED,
+            stack: Stack::new(&eof.stack),
             comm: &eof.reader.comm,
         }
     }
-}
-
-impl Stack {
-    const NOT_TRACED: Self = Self { status: "not-traced", frames: [] };
 }
 
 impl<'a> Group<'a> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::columns::GAP;
 use super::style::Style;
-use super::{acting, ends, holding, list, listening, name, paint};
+use super::{acting, calls, ends, holding, list, listening, name, paint};
 use crate::lifecycle::cause::Cause;
 use crate::lifecycle::report::{Group, Leak, Report};
 use crate::output::cell;
@@ -41,6 +41,7 @@ pub fn lines(group: &Group, moved: &[String], namespaces: bool, style: &Style) -
     lines.extend(evidence(group, room));
     lines.extend(container(group, room));
     lines.extend(namespaces.then(|| netns(group, room)));
+    lines.extend(calls::lines(group, room, style));
     lines.iter().map(|line| format!("{INDENT}{}", cell::cut(line, room))).collect()
 }
 

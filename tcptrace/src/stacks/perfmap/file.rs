@@ -1,0 +1,134 @@
+//! Opening the perf map of a process: a file that a stranger wrote.
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::mem::size_of;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use tcptrace_common::memory::Task;
+
+/// Bytes of a map that are read; of a larger one nothing is.
+const BYTES_MAX: u64 = 64 << 20;
+/// Bytes of a small file in `/proc`.
+const SMALL: u64 = 1 << 16;
+
+/// Which version of which file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    dev: u64,
+    ino: u64,
+    len: u64,
+    mtime: (i64, i64),
+}
+
+/// A map that may be read.
+#[derive(Debug)]
+pub struct MapFile {
+    file: File,
+    /// Which one it is.
+    pub identity: Identity,
+}
+
+impl MapFile {
+    /// The map of a process, in its own mount namespace and by its own process id. `None`: there
+    /// is none, or none that can be trusted to be this process's: a regular file of its user or of
+    /// root, and of a process that still is the one meant.
+    #[must_use]
+    pub fn of(task: &Task) -> Option<Self> {
+        let dir = PathBuf::from(format!("/proc/{}", task.pid));
+        let status = small(&dir.join("status"))?;
+        let (pid, euid) = (inner_pid(&status).unwrap_or(task.pid), euid(&status)?);
+        let file = open_in_root(&dir.join("root"), &format!("tmp/perf-{pid}.map")).ok()?;
+        let own = Self::checked(file, euid)?;
+        // Checked last: if it lives now, all of the above was of it.
+        is_alive(&dir, task.start_ns).then_some(own)
+    }
+
+    fn checked(file: File, euid: u32) -> Option<Self> {
+        let data = file.metadata().ok()?;
+        let trusted = data.is_file() && (data.uid() == euid || data.uid() == 0);
+        let identity = Identity {
+            dev: data.dev(),
+            ino: data.ino(),
+            len: data.len(),
+            mtime: (data.mtime(), data.mtime_nsec()),
+        };
+        (trusted && data.len() <= BYTES_MAX).then_some(Self { file, identity })
+    }
+
+    /// Its bytes; those that were added since it was opened are left out.
+    #[must_use]
+    pub fn read(self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // What was read before an error counts.
+        let _ = self.file.take(self.identity.len).read_to_end(&mut bytes);
+        bytes
+    }
+}
+
+/// Opens a file below a root directory, whatever links there are on the way: none leads out of it.
+fn open_in_root(root: &Path, path: &str) -> io::Result<File> {
+    let root = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+        .open(root)?;
+    let path = CString::new(path)?;
+    let flags =
+        libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: an open_how of zeros is valid: it holds integers alone.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = u64::try_from(flags).unwrap_or_default();
+    how.resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
+    // SAFETY: path ends with NUL and how has the size that is given; both live until the call
+    // returns.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            root.as_raw_fd(),
+            path.as_ptr(),
+            &raw const how,
+            size_of::<libc::open_how>(),
+        )
+    };
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: the kernel just gave this descriptor to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) }.into())
+}
+
+fn small(path: &Path) -> Option<String> {
+    let mut text = Vec::new();
+    File::open(path).ok()?.take(SMALL).read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The process id in the innermost namespace.
+fn inner_pid(status: &str) -> Option<u32> {
+    field(status, "NSpid:")?.split_whitespace().next_back()?.parse().ok()
+}
+
+fn euid(status: &str) -> Option<u32> {
+    field(status, "Uid:")?.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name))
+}
+
+/// Whether the process in `dir` is the one that started at `start_ns`.
+fn is_alive(dir: &Path, start_ns: u64) -> bool {
+    // SAFETY: sysconf reads a constant and takes no pointer.
+    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    let tick = 1_000_000_000 / u64::try_from(per_second).unwrap_or(100).max(1);
+    small(&dir.join("stat")).and_then(|stat| start_ticks(&stat)) == Some(start_ns / tick)
+}
+
+/// Field 22; the name before it stands in parentheses and may hold anything.
+fn start_ticks(stat: &str) -> Option<u64> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(22 - 3)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! Names of code made at run time, from the perf maps of processes.
+
+use std::collections::HashMap;
+
+use tcptrace_common::memory::Task;
+
+use crate::lifecycle::text;
+use crate::stacks::perfmap::{Identity, JitName, MapFile, PerfMap, jit_name};
+
+/// Processes whose maps are kept; each may be as large as its file.
+const PROCESSES_MAX: usize = 8;
+
+/// The maps of processes.
+#[derive(Debug, Default)]
+pub struct Maps {
+    known: HashMap<(u32, u64), (Identity, PerfMap)>,
+}
+
+impl Maps {
+    /// What is at an address of a process. `None`: it has no map, or the map does not tell.
+    pub fn find(&mut self, task: &Task, address: u64) -> Option<JitName> {
+        self.refresh(task);
+        let (_, map) = self.known.get(&(task.pid, task.start_ns))?;
+        let name = map.find(address)?;
+        Some(jit_name(&text::from_bytes(name)))
+    }
+
+    /// Reads the map again where it has changed: a JIT goes on writing to it. Of a process that has
+    /// gone the last one stays.
+    fn refresh(&mut self, task: &Task) {
+        let process = (task.pid, task.start_ns);
+        let Some(file) = MapFile::of(task) else { return };
+        let identity = file.identity;
+        if self.known.get(&process).is_some_and(|(known, _)| *known == identity) {
+            return;
+        }
+        if self.known.len() >= PROCESSES_MAX && !self.known.contains_key(&process) {
+            self.known.clear();
+        }
+        self.known.insert(process, (identity, PerfMap::parse(file.read())));
+    }
+}

@@ -1,0 +1,117 @@
+//! Names of machine code, remembered.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
+
+use super::worker::{Answer, Worker};
+use crate::lifecycle::stack::Frame;
+use crate::stacks::module::Module;
+
+/// Patience by default; large debug information takes a second.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Places whose names are kept.
+const PLACES_MAX: usize = 1 << 14;
+/// Files that are kept for having cost too much.
+const REFUSED_MAX: usize = 1 << 10;
+
+/// Which version of which file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId {
+    dev: u64,
+    ino: u64,
+    len: u64,
+    mtime: (i64, i64),
+}
+
+impl FileId {
+    /// That of an open file.
+    pub fn of(file: &File) -> Option<Self> {
+        let data = file.metadata().ok()?;
+        let mtime = (data.mtime(), data.mtime_nsec());
+        Some(Self { dev: data.dev(), ino: data.ino(), len: data.len(), mtime })
+    }
+}
+
+/// A function at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its name, demangled.
+    pub function: String,
+    /// Source file.
+    pub file: Option<String>,
+    /// Line in it.
+    pub line: Option<u32>,
+}
+
+/// Finds the functions at places in files.
+#[derive(Debug)]
+pub struct Natives {
+    /// Longest wait for the names at one place.
+    pub patience: Duration,
+    known: HashMap<(FileId, u64), Vec<Named>>,
+    refused: HashSet<FileId>,
+    worker: Option<Worker>,
+}
+
+impl Default for Natives {
+    fn default() -> Self {
+        Self { patience: PATIENCE, known: HashMap::new(), refused: HashSet::new(), worker: None }
+    }
+}
+
+impl Natives {
+    /// The functions at offset `call` of a file, innermost first, each made of `plain`. Where none
+    /// is known, `plain` alone.
+    pub fn frames(&mut self, module: &Module, call: u64, plain: &Frame) -> Vec<Frame> {
+        let names = FileId::of(&module.file).map(|id| self.names(id, module, call));
+        let Some((outer, inlined)) = names.as_deref().and_then(<[Named]>::split_last) else {
+            return vec![plain.clone()];
+        };
+        let inlined = inlined.iter().map(|name| Frame { inlined: true, ..frame(name, plain) });
+        inlined.chain([frame(outer, plain)]).collect()
+    }
+
+    fn names(&mut self, id: FileId, module: &Module, call: u64) -> Vec<Named> {
+        if let Some(names) = self.known.get(&(id, call)) {
+            return names.clone();
+        }
+        let names = self.ask(id, module, call);
+        if self.known.len() >= PLACES_MAX {
+            self.known.clear();
+        }
+        self.known.insert((id, call), names.clone());
+        names
+    }
+
+    /// Asks the worker; where it does not answer, it is left to itself, and this file is not asked
+    /// about again.
+    fn ask(&mut self, id: FileId, module: &Module, call: u64) -> Vec<Named> {
+        if self.refused.contains(&id) {
+            return Vec::new();
+        }
+        let worker = self.worker.get_or_insert_with(Worker::start);
+        match worker.names(id, &module.file, call, self.patience) {
+            Answer::Names(names) => names,
+            Answer::Nothing => Vec::new(),
+            Answer::Stuck => {
+                self.worker = None;
+                if self.refused.len() >= REFUSED_MAX {
+                    self.refused.clear();
+                }
+                self.refused.insert(id);
+                Vec::new()
+            }
+        }
+    }
+}
+
+fn frame(name: &Named, plain: &Frame) -> Frame {
+    Frame {
+        function: Some(name.function.clone()),
+        file: name.file.clone(),
+        line: name.line,
+        ..plain.clone()
+    }
+}
