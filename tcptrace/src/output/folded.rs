@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::Output;
-use super::frame::{name, shown};
+use super::frame::{name, outermost_first};
 use crate::lifecycle::group::blamed;
 use crate::lifecycle::report::{Leak, Report};
 use crate::lifecycle::stack::{Stack, StackStatus};
@@ -52,7 +52,8 @@ impl Folding {
         let stack = leak.origin();
         let mut parts = vec![clean(process)];
         parts.extend(missing(stack).map(str::to_owned));
-        parts.extend(shown(stack, self.native).rev().map(|frame| clean(&name(frame))));
+        let frames = outermost_first(stack, self.native);
+        parts.extend(frames.into_iter().map(|frame| clean(&name(frame))));
         parts.join(";")
     }
 }

@@ -8,7 +8,7 @@ use crate::output::frame::{base, name, shown};
 const INDENT: &str = "    ";
 
 /// Wrappers of the system calls in a C library: the line above the stack says which call it was.
-const WRAPPERS: [&str; 16] = [
+const WRAPPERS: [&str; 19] = [
     "accept",
     "accept4",
     "__libc_accept",
@@ -25,6 +25,9 @@ const WRAPPERS: [&str; 16] = [
     "__libc_recv",
     "recvfrom",
     "__libc_recvfrom",
+    "__syscall_cancel",
+    "__internal_syscall_cancel",
+    "__syscall_cancel_arch",
 ];
 
 /// The frames, as many as the style allows, and why there are no more.
@@ -108,8 +111,12 @@ mod tests {
         assert_eq!(shown(&stacks::python(), &Style::default()), own);
         let all = shown(&stacks::python(), &Style { native: true, ..Style::default() });
         assert_eq!(all[..3], own);
-        let below =
-            ["accept4 (libc.so.6)", "python3.11+0x1b20f3", "_PyEval_EvalFrameDefault (python3.11)"];
+        let below = [
+            "accept4 (libc.so.6)",
+            "python3.11+0x1b20f3",
+            "_PyEval_EvalFrameDefault (python3.11)",
+            "Py_RunMain (python3.11)",
+        ];
         assert_eq!(all[3..], below);
     }
 

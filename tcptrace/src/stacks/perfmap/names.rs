@@ -54,11 +54,16 @@ fn without_position(text: &str) -> (&str, Option<u32>) {
 /// `get port app.js` → `get port` and `app.js`. A function has no blank in its name but for that
 /// of an accessor; a file may have some.
 fn split(place: &str) -> (&str, &str) {
-    let accessor = ["get ", "set "].iter().any(|word| place.starts_with(word));
-    let from = if accessor { 4 } else { 0 };
-    match place[from..].find(' ') {
-        Some(blank) => (&place[..from + blank], &place[from + blank + 1..]),
-        None => (place, ""),
+    let Some((first, rest)) = place.split_once(' ') else { return (place, "") };
+    let property = rest.split_once(' ').map(|(property, _)| property);
+    // `get` may be the whole name as well: then a file follows.
+    let property = property.filter(|name| !name.contains(['/', ':']));
+    match property {
+        Some(property) if matches!(first, "get" | "set") => {
+            let end = first.len() + 1 + property.len();
+            (&place[..end], &place[end + 1..])
+        }
+        _ => (first, rest),
     }
 }
 
@@ -73,6 +78,8 @@ mod tests {
             ("LazyCompile:~internalConnect node:net:1038:25", "internalConnect", "node:net", 1038),
             ("JS:~internalConnect node:net:1038:25", "internalConnect", "node:net", 1038),
             ("JS:^get port /srv/my app.js:7:9", "get port", "/srv/my app.js", 7),
+            ("JS:~get node:internal/helpers:270:12", "get", "node:internal/helpers", 270),
+            ("JS:~get /srv/my app.js:2:1", "get", "/srv/my app.js", 2),
             ("Function:~ /srv/app.js:1:1", "(anonymous)", "/srv/app.js", 1),
             ("JS:*f a.js:5", "f", "a.js", 5),
             ("Script:~ file:///srv/m.mjs:1:1", "(anonymous)", "file:///srv/m.mjs", 1),

@@ -2,6 +2,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -199,12 +200,12 @@ fn a_reader_that_is_stuck_costs_the_names_of_one_file() {
     let pipe = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     let plain = Frame { offset: Some(1), ..Frame::default() };
-    let mut natives = native::Natives::default();
+    let mut natives = Natives::default();
     natives.patience = Duration::from_millis(300);
     let stuck = module("/pipe", pipe, None);
-    assert_eq!(natives.frames(&stuck, 1, &plain), [plain.clone()]);
+    assert_eq!(natives.frames(&stuck, 1, &plain), slice::from_ref(&plain));
     let before = Instant::now();
-    assert_eq!(natives.frames(&stuck, 2, &plain), [plain.clone()]);
+    assert_eq!(natives.frames(&stuck, 2, &plain), slice::from_ref(&plain));
     assert!(before.elapsed() < Duration::from_millis(300), "it is not asked about again");
     natives.patience = Duration::from_secs(60);
     let start = offset_of(a_function_of_this_test as *const () as u64);
