@@ -9,6 +9,7 @@
 pub mod calls;
 pub mod elf;
 pub mod expression;
+mod file_id;
 pub mod identity;
 pub mod image;
 pub mod interpreter;

@@ -8,7 +8,7 @@ mod file;
 mod names;
 mod spans;
 
-pub use file::{Identity, MapFile};
+pub use file::MapFile;
 pub use names::{JitName, jit_name};
 
 use spans::Span;

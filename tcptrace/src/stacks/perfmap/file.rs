@@ -10,26 +10,19 @@ use std::path::{Path, PathBuf};
 
 use tcptrace_common::memory::Task;
 
+use crate::stacks::file_id::FileId;
+
 /// Bytes of a map that are read; of a larger one nothing is.
 const BYTES_MAX: u64 = 64 << 20;
 /// Bytes of a small file in `/proc`.
 const SMALL: u64 = 1 << 16;
-
-/// Which version of which file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    dev: u64,
-    ino: u64,
-    len: u64,
-    mtime: (i64, i64),
-}
 
 /// A map that may be read.
 #[derive(Debug)]
 pub struct MapFile {
     file: File,
     /// Which one it is.
-    pub identity: Identity,
+    pub id: FileId,
 }
 
 impl MapFile {
@@ -50,13 +43,7 @@ impl MapFile {
     fn checked(file: File, euid: u32) -> Option<Self> {
         let data = file.metadata().ok()?;
         let trusted = data.is_file() && (data.uid() == euid || data.uid() == 0);
-        let identity = Identity {
-            dev: data.dev(),
-            ino: data.ino(),
-            len: data.len(),
-            mtime: (data.mtime(), data.mtime_nsec()),
-        };
-        (trusted && data.len() <= BYTES_MAX).then_some(Self { file, identity })
+        (trusted && data.len() <= BYTES_MAX).then(|| Self { file, id: FileId::of(&data) })
     }
 
     /// Its bytes; those that were added since it was opened are left out.
@@ -64,7 +51,7 @@ impl MapFile {
     pub fn read(self) -> Vec<u8> {
         let mut bytes = Vec::new();
         // What was read before an error counts.
-        let _ = self.file.take(self.identity.len).read_to_end(&mut bytes);
+        let _ = self.file.take(self.id.bytes()).read_to_end(&mut bytes);
         bytes
     }
 }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use tcptrace_common::memory::Task;
 
 use crate::lifecycle::text;
-use crate::stacks::perfmap::{Identity, JitName, MapFile, PerfMap, jit_name};
+use crate::stacks::file_id::FileId;
+use crate::stacks::perfmap::{JitName, MapFile, PerfMap, jit_name};
 
 /// Processes whose maps are kept; each may be as large as its file.
 const PROCESSES_MAX: usize = 8;
@@ -13,7 +14,7 @@ const PROCESSES_MAX: usize = 8;
 /// The maps of processes.
 #[derive(Debug, Default)]
 pub struct Maps {
-    known: HashMap<(u32, u64), (Identity, PerfMap)>,
+    known: HashMap<(u32, u64), (FileId, PerfMap)>,
 }
 
 impl Maps {
@@ -30,13 +31,13 @@ impl Maps {
     fn refresh(&mut self, task: &Task) {
         let process = (task.pid, task.start_ns);
         let Some(file) = MapFile::of(task) else { return };
-        let identity = file.identity;
-        if self.known.get(&process).is_some_and(|(known, _)| *known == identity) {
+        let id = file.id;
+        if self.known.get(&process).is_some_and(|(known, _)| *known == id) {
             return;
         }
         if self.known.len() >= PROCESSES_MAX && !self.known.contains_key(&process) {
             self.known.clear();
         }
-        self.known.insert(process, (identity, PerfMap::parse(file.read())));
+        self.known.insert(process, (id, PerfMap::parse(file.read())));
     }
 }

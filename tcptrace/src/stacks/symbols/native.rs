@@ -1,12 +1,11 @@
 //! Names of machine code, remembered.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
-use super::worker::{Answer, Worker};
+use super::worker::{Answer, Named, Worker};
 use crate::lifecycle::stack::Frame;
+use crate::stacks::file_id::FileId;
 use crate::stacks::module::Module;
 
 /// Patience by default; large debug information takes a second.
@@ -15,35 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PLACES_MAX: usize = 1 << 14;
 /// Files that are kept for having cost too much.
 const REFUSED_MAX: usize = 1 << 10;
-
-/// Which version of which file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FileId {
-    dev: u64,
-    ino: u64,
-    len: u64,
-    mtime: (i64, i64),
-}
-
-impl FileId {
-    /// That of an open file.
-    pub fn of(file: &File) -> Option<Self> {
-        let data = file.metadata().ok()?;
-        let mtime = (data.mtime(), data.mtime_nsec());
-        Some(Self { dev: data.dev(), ino: data.ino(), len: data.len(), mtime })
-    }
-}
-
-/// A function at a place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
-    /// Its name, demangled.
-    pub function: String,
-    /// Source file.
-    pub file: Option<String>,
-    /// Line in it.
-    pub line: Option<u32>,
-}
 
 /// Finds the functions at places in files.
 #[derive(Debug)]
@@ -65,7 +35,8 @@ impl Natives {
     /// The functions at offset `call` of a file, innermost first, each made of `plain`. Where none
     /// is known, `plain` alone.
     pub fn frames(&mut self, module: &Module, call: u64, plain: &Frame) -> Vec<Frame> {
-        let names = FileId::of(&module.file).map(|id| self.names(id, module, call));
+        let id = module.file.metadata().ok().map(|data| FileId::of(&data));
+        let names = id.map(|id| self.names(id, module, call));
         let Some((outer, inlined)) = names.as_deref().and_then(<[Named]>::split_last) else {
             return vec![plain.clone()];
         };

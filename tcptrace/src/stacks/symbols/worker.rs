@@ -13,8 +13,8 @@ use std::time::Duration;
 use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{CodeInfo, Input, Sym, Symbolizer};
 
-use super::native::{FileId, Named};
 use crate::lifecycle::text;
+use crate::stacks::file_id::FileId;
 
 /// Files that are kept open with what was read of them.
 const FILES_MAX: usize = 64;
@@ -24,6 +24,17 @@ struct Request {
     id: FileId,
     file: File,
     offset: u64,
+}
+
+/// A function at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its name, demangled.
+    pub function: String,
+    /// Source file.
+    pub file: Option<String>,
+    /// Line in it.
+    pub line: Option<u32>,
 }
 
 /// What came of a request.
