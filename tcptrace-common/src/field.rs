@@ -191,6 +191,12 @@ fields! {
     RegsCs = extra "pt_regs"."cs",
     /// Where the thread's own storage lies; x86-64 alone.
     FsBase = extra "task_struct"."thread.fsbase",
+    /// File of the program that exec() has loaded; of a script, its interpreter.
+    BinprmFile = extra "linux_binprm"."file",
+    /// Name entry of an open file.
+    FileDentry = extra "file"."f_path.dentry",
+    /// Its name, without directories.
+    DentryName = extra "dentry"."d_name.name",
     /// Operation of an io_uring request.
     UringOpcode = optional "io_kiocb"."opcode",
     /// File that an io_uring request works on.

@@ -26,8 +26,9 @@ pub mod stack_id {
 pub const MAX_FRAMES: usize = 128;
 /// Most Python frames of one stack.
 pub const MAX_PYTHON: usize = 64;
-/// Most bytes of stack that travel with a stack that the kernel side could not finish.
-pub const MAX_COPY: usize = 16 << 10;
+/// Most bytes of stack that travel with a stack that the kernel side could not finish: node needs
+/// 17 KiB, and the record has to fit into a per-CPU map (32 KiB).
+pub const MAX_COPY: usize = 24 << 10;
 
 /// Values of [`StackHeader::end`]: how the walk ended.
 pub mod end {
@@ -47,6 +48,8 @@ pub mod end {
     pub const BUDGET: u32 = 6;
     /// It is known that there is no rule ([`crate::unwind::cfa::NONE`]).
     pub const NO_INFO: u32 = 7;
+    /// No stack at all: the process has begun to run Python, and its first stack is to be complete.
+    pub const PYTHON_STARTS: u32 = 8;
 }
 
 /// Bits of [`StackHeader::flags`].

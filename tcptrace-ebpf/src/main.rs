@@ -14,6 +14,7 @@ mod hooks;
 mod iters;
 mod maps;
 mod memory;
+mod opaque;
 mod sock;
 mod stack;
 mod task;

@@ -8,7 +8,7 @@ use tcptrace_common::memory::Task;
 use tcptrace_common::setting::Setting;
 use tcptrace_common::unwind::Frame;
 
-use crate::config::{address, has, read, read_pointer, setting};
+use crate::config::{address, has, load, read, read_pointer, setting};
 use crate::maps::OBSERVER;
 use crate::sock::{Sock, Socket};
 
@@ -28,7 +28,8 @@ const UPID_SIZE: u64 = 16;
 /// that acts; `None` for a kernel thread.
 #[inline(always)]
 pub fn current_process(task: &mut Task) -> Option<()> {
-    process_of(current(), task)
+    // SAFETY: the verifier knows the current task.
+    unsafe { process_of(current(), task) }
 }
 
 #[inline(always)]
@@ -39,17 +40,25 @@ fn current() -> *const c_void {
 
 /// Who a task is: its process, with the name and start of the thread-group leader. `None` for a
 /// kernel thread and for a process that the tool's pid namespace does not show.
+///
+/// # Safety
+///
+/// The verifier knows `task` as a `struct task_struct`, and it is not null.
 #[inline(always)]
-pub fn process_of(task: *const c_void, out: &mut Task) -> Option<()> {
-    if read::<u32>(task, Field::TaskFlags)? & KERNEL_THREAD != 0 {
+pub unsafe fn process_of(task: *const c_void, out: &mut Task) -> Option<()> {
+    // SAFETY: promised by the caller; the leader is loaded from a typed pointer.
+    let (flags, leader) = unsafe {
+        (load::<u32>(task, Field::TaskFlags), load::<*const c_void>(task, Field::GroupLeader))
+    };
+    if flags & KERNEL_THREAD != 0 || leader.is_null() {
         return None;
     }
-    let leader = read_pointer(task, Field::GroupLeader)?;
-    out.start_ns = read(leader, Field::StartBoottime)?;
+    // SAFETY: as above.
+    out.start_ns = unsafe { load(leader, Field::StartBoottime) };
     out.comm = read(leader, Field::Comm)?;
     if setting(Setting::TranslatePids) == 0 {
-        out.pid = read(task, Field::Tgid)?;
-        out.tid = read(task, Field::Tid)?;
+        // SAFETY: as above.
+        (out.pid, out.tid) = unsafe { (load(task, Field::Tgid), load(task, Field::Tid)) };
     } else {
         out.pid = translated_pid(leader)?;
         out.tid = translated_pid(task)?;
@@ -86,8 +95,9 @@ pub fn is_current(task: &Task) -> bool {
 /// architectures whose registers are not known here.
 #[inline(always)]
 pub fn user_registers() -> Option<Frame> {
-    let task = current();
-    if !has(Field::RegsPc) || read::<u32>(task, Field::TaskFlags)? & NO_USER_STACK != 0 {
+    // SAFETY: the verifier knows the current task.
+    let flags = unsafe { load::<u32>(current(), Field::TaskFlags) };
+    if !has(Field::RegsPc) || flags & NO_USER_STACK != 0 {
         return None;
     }
     // SAFETY: the current task is valid and is a user's.
@@ -96,18 +106,25 @@ pub fn user_registers() -> Option<Frame> {
     if read::<u16>(registers, Field::RegsCs)? != USER_CODE_64 {
         return None;
     }
-    Some(Frame {
-        pc: read(registers, Field::RegsPc)?,
-        sp: read(registers, Field::RegsSp)?,
-        bp: read(registers, Field::RegsBp)?,
-        is_leaf: 1,
+    // SAFETY: the verifier knows what the helper returned, which is never null.
+    Some(unsafe {
+        Frame {
+            pc: load(registers, Field::RegsPc),
+            sp: load(registers, Field::RegsSp),
+            bp: load(registers, Field::RegsBp),
+            is_leaf: 1,
+        }
     })
 }
 
 /// Where the current thread's own storage lies in the user's memory; x86-64 alone.
 #[inline(always)]
 pub fn thread_base() -> Option<u64> {
-    read(current(), Field::FsBase)
+    if !has(Field::FsBase) {
+        return None;
+    }
+    // SAFETY: the verifier knows the current task.
+    Some(unsafe { load(current(), Field::FsBase) })
 }
 
 /// The network namespace of the task that runs now.

@@ -53,7 +53,8 @@ fn show(meta: Meta, task: *const c_void, fd: u32, file: *const c_void) -> Option
     let scratch = SCRATCH.get_ptr_mut(0)?;
     // SAFETY: this CPU's own slot; iterators of one tool run one at a time.
     let scratch = unsafe { &mut *scratch };
-    process_of(task, &mut scratch.holder.task)?;
+    // SAFETY: the iterator's argument, not null.
+    unsafe { process_of(task, &mut scratch.holder.task) }?;
     scratch.holder.fd = fd;
     sk.describe(&mut scratch.socket);
     // SAFETY: loaded from a typed pointer.

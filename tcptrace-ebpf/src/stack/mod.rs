@@ -4,7 +4,8 @@
 //! user space has learned (see `tcptrace_common::unwind`); where one is missing the stack is
 //! copied and user space finishes it.
 
-use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_probe_read_user};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use tcptrace_common::counter::Counter;
 use tcptrace_common::setting::Setting;
 use tcptrace_common::stack::{ProcessEntry, StackHeader, end, stack_id};
@@ -12,6 +13,7 @@ use tcptrace_common::unwind::{Frame, fold};
 
 use crate::config::setting;
 use crate::maps::{PROCESSES, SEEN, STACK_SCRATCH, count};
+use crate::opaque::opaque;
 use crate::task::{current_process, current_tgid, user_registers};
 
 mod budget;
@@ -19,6 +21,7 @@ mod copy;
 mod python;
 mod record;
 mod walk;
+mod window;
 
 pub use record::Record;
 
@@ -125,6 +128,11 @@ fn deliver(record: &mut Record, process: Option<*mut ProcessEntry>) -> Option<u6
 /// A word of the user's memory.
 #[inline(always)]
 fn word(address: u64) -> Option<u64> {
-    // SAFETY: the helper checks the address and fails on a bad one.
-    unsafe { bpf_probe_read_user(address as *const u64) }.ok()
+    let mut word = 0_u64;
+    let to = (&raw mut word).cast();
+    // SAFETY: the helper writes one word from any address, or fails.
+    let result = unsafe { bpf_probe_read_user(to, size_of::<u64>() as u32, address as *const _) };
+    // Read in both cases, so that no path has a value that was never written.
+    let word = opaque(word);
+    (result == 0).then_some(word)
 }

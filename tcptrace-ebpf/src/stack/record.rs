@@ -5,6 +5,7 @@ use core::slice;
 
 use tcptrace_common::stack::{MAX_COPY, MAX_FRAMES, MAX_PYTHON, PythonFrame, StackHeader};
 
+use super::window::WINDOW;
 use crate::maps::STACKS;
 
 /// Most bytes that one read of the user's memory copies: reads end at page borders.
@@ -21,6 +22,8 @@ pub struct Record {
     pub python: [PythonFrame; MAX_PYTHON],
     /// Copied stack.
     pub stack: [u8; MAX_COPY + PAGE],
+    /// For the walk; not sent.
+    pub window: [u64; WINDOW],
 }
 
 impl Record {

@@ -6,7 +6,8 @@ use aya_ebpf::helpers::bpf_loop;
 use tcptrace_common::stack::{MAX_FRAMES, end, stack_flag};
 use tcptrace_common::unwind::{Frame, RuleKey, Step, cfa, fold, rule_flag, step};
 
-use super::{Record, word};
+use super::Record;
+use super::window::{NO_WINDOW, Window};
 use crate::maps::RULES;
 
 /// Where the walk is.
@@ -14,6 +15,8 @@ struct Walk {
     record: *mut Record,
     frame: Frame,
     hash: u64,
+    /// Address of the piece of the stack that is in the record's window.
+    window: u64,
     tag: u32,
     frames: u32,
     end: u32,
@@ -28,6 +31,7 @@ pub fn native(record: &mut Record) {
         record,
         frame: record.header.frontier,
         hash: 0,
+        window: NO_WINDOW,
         tag: record.header.tag,
         frames: 0,
         end: end::TOO_LONG,
@@ -49,7 +53,7 @@ extern "C" fn one(_index: u32, walk: *mut Walk) -> i64 {
     let walk = unsafe { &mut *walk };
     let frame = walk.frame;
     // SAFETY: the record that `native` was given lives as long as the walk.
-    let frames = unsafe { &mut (*walk.record).frames };
+    let (frames, words) = unsafe { (&mut (*walk.record).frames, &mut (*walk.record).window) };
     frames[walk.frames as usize & (MAX_FRAMES - 1)] = frame.pc;
     walk.frames += 1;
     walk.hash = fold(walk.hash, frame.pc);
@@ -63,7 +67,10 @@ extern "C" fn one(_index: u32, walk: *mut Walk) -> i64 {
     if rule.cfa == cfa::NONE {
         return stop(walk, end::NO_INFO);
     }
-    match step(&frame, rule, word) {
+    let mut window = Window { words, base: walk.window };
+    let step = step(&frame, rule, |address| window.word(frame.sp, address));
+    walk.window = window.base;
+    match step {
         Step::Caller(caller) => {
             walk.frame = caller;
             0

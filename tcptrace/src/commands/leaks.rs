@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::kernel::host::Host;
 use crate::kernel::load::{Kernel, Wish};
 use crate::kernel::ring::Ring;
+use crate::kernel::stacks::StackMaps;
 use crate::lifecycle::by::By;
 use crate::lifecycle::event;
 use crate::output::{self, Output};
@@ -26,6 +27,7 @@ use super::log;
 use super::notices::{Notices, warn};
 use super::outcome::Outcome;
 use super::plan::{Format, LeaksPlan, Until};
+use super::stacks::StackService;
 use super::watch::{Watch, nanos};
 
 /// Runs until the plan says stop.
@@ -47,12 +49,17 @@ pub async fn run(plan: &LeaksPlan, out: &mut dyn Write) -> Result<Outcome> {
         log::follow_kernel(kernel.ebpf())?;
     }
     let ring = Ring::take(kernel.ebpf())?;
+    let stacks = if plan.stacks && kernel.may_take_stacks() {
+        Some(StackService::start(StackMaps::take(kernel.ebpf())?)?)
+    } else {
+        None
+    };
     let mut notices = Notices::of(&host, &kernel);
     notices.say();
     if plan.until != Until::Once {
         warn(&announcement(plan));
     }
-    let mut watch = Watch::new(plan, filter, kernel, notices, &host);
+    let mut watch = Watch::new(plan, filter, kernel, notices, stacks, &host);
     let mut output = renderer(plan);
     let leaks = follow(plan, &mut watch, ring, &mut stop, output.as_mut(), out).await?;
     Ok(if plan.exit_code && leaks > 0 { Outcome::Found } else { Outcome::Done })
@@ -66,7 +73,7 @@ fn wish(plan: &LeaksPlan) -> Wish {
         record_min_dwell_ns: nanos(plan.min_age),
         ring_bytes: plan.ring_bytes,
         verbosity: plan.verbosity,
-        stacks: true,
+        stacks: plan.stacks,
     }
 }
 

@@ -9,6 +9,7 @@ mod names;
 mod notices;
 mod outcome;
 pub mod plan;
+mod stacks;
 mod watch;
 
 use std::io::Write;

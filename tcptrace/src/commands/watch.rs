@@ -19,9 +19,10 @@ use crate::process::Processes;
 
 use super::clock::{monotonic_ns, wall_ns};
 use super::look::{Lookout, Sight};
-use super::names::fill_in;
+use super::names::{fill_in, fill_in_stacks};
 use super::notices::Notices;
 use super::plan::LeaksPlan;
+use super::stacks::StackService;
 
 /// A watch over the host.
 pub struct Watch<'a> {
@@ -31,6 +32,8 @@ pub struct Watch<'a> {
     /// What this host lacks.
     pub notices: Notices,
     release: String,
+    /// `None`: no stacks are wanted.
+    stacks: Option<StackService>,
     sizes: Sizes,
     closed_late: u64,
 }
@@ -43,6 +46,7 @@ impl<'a> Watch<'a> {
         filter: Filter,
         kernel: Kernel,
         notices: Notices,
+        stacks: Option<StackService>,
         host: &Host,
     ) -> Self {
         let sees_all = host.in_initial_pid_namespace;
@@ -53,6 +57,7 @@ impl<'a> Watch<'a> {
             lookout,
             notices,
             release: host.release.clone(),
+            stacks,
             sizes: Sizes::default(),
             closed_late: 0,
         }
@@ -75,12 +80,18 @@ impl<'a> Watch<'a> {
     pub fn report(&mut self) -> Result<Report> {
         let Sight { rows, findings } = self.lookout.look()?;
         self.note_blind_spots(&rows);
+        if let Some(stacks) = self.stacks.as_ref().filter(|_| self.lookout.sees_all_processes) {
+            stacks.meet(rows.servers());
+        }
         let (now, checked_at_ns) = (monotonic_ns(), wall_ns());
         let counters = self.lookout.kernel.counters();
         let counters = counters.context("cannot read the kernel side's counters")?;
         let mut leaks = findings.leaks;
         fill_in(&mut leaks, &mut Processes::new());
         leaks.retain(|leak| self.filter.matches(leak));
+        if let Some(stacks) = &mut self.stacks {
+            fill_in_stacks(&mut leaks, stacks);
+        }
         let (half, leaks): (Vec<Leak>, Vec<Leak>) =
             leaks.into_iter().partition(|leak| leak.cause == Cause::HalfClose);
         let min_age_ns = nanos(self.plan.min_age);

@@ -83,6 +83,17 @@ impl Kernel {
         Ok(Self { ebpf, hooks, absent_fields })
     }
 
+    /// Whether all that stacks cannot do without is attached: a rule of a program that was replaced
+    /// would show frames of the wrong one.
+    #[must_use]
+    pub fn may_take_stacks(&self) -> bool {
+        let is_there = |name: &str| {
+            let mut hooks = self.hooks.iter();
+            hooks.any(|(hook, status)| hook.name == name && *status == Status::Attached)
+        };
+        is_there("exec") && is_there("fork")
+    }
+
     /// The loaded object, for what reads its maps and programs.
     pub fn ebpf(&mut self) -> &mut Ebpf {
         &mut self.ebpf

@@ -1,7 +1,6 @@
 //! From a snapshot to the leaks in it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use tcptrace_common::row::row_flag;
 use tcptrace_common::tcp::{IPPROTO_MPTCP, IPPROTO_TCP, state};
@@ -14,6 +13,7 @@ use super::listener::{Listeners, describe, group_holders, party};
 use super::report::{Eof, Leak};
 use super::rows::{Held, Rows, SocketNow};
 use super::socket::{Endpoints, Role};
+use super::stack::Stack;
 use super::verdict::Case;
 
 /// Shortest span without sending that ends a half-close, ns.
@@ -210,7 +210,7 @@ impl Search<'_> {
             unsent_bytes: None,
             keepalive: case.socket.has(row_flag::KEEPALIVE),
             opener: case.opener().and_then(party),
-            open_stack: Arc::default(),
+            open_stack: Stack::of_id(memory.map_or(0, |memory| memory.open_stack)),
             holders: group_holders(case.holders),
             listener: None,
             service_port: self
@@ -226,7 +226,7 @@ impl Search<'_> {
         Some(Eof {
             time_ns: memory.eof_ns + self.question.wall_offset_ns,
             reader: party(&memory.eof_reader).unwrap_or_default(),
-            stack: Arc::default(),
+            stack: Stack::of_id(memory.eof_stack),
         })
     }
 }
@@ -259,7 +259,7 @@ pub(super) mod tests {
             unsent_bytes: None,
             keepalive: false,
             opener: None,
-            open_stack: Arc::default(),
+            open_stack: Stack::of_id(0),
             holders: Vec::new(),
             listener: None,
             service_port: None,

@@ -1,7 +1,6 @@
 //! From a connection that was never accepted to its listener.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use tcptrace_common::memory::{Task, Tuple};
 use tcptrace_common::tcp::{AF_INET, AF_INET6, state};
@@ -10,6 +9,7 @@ use super::age::Age;
 use super::report::{Holder, Listener, Party};
 use super::rows::{Held, Rows, SocketNow};
 use super::socket::Endpoints;
+use super::stack::Stack;
 use super::text;
 
 /// The listeners of one snapshot.
@@ -86,7 +86,7 @@ pub fn describe(listener: &SocketNow, holders: &[&Held], traced_ns: u64) -> List
         last_accept: last_accept(listener, traced_ns),
         accept_error: memory.and_then(|memory| error_name(memory.end_error)),
         opener: memory.and_then(|memory| party(&memory.opener)),
-        listen_stack: Arc::default(),
+        listen_stack: Stack::of_id(memory.map_or(0, |memory| memory.open_stack)),
         holders: group_holders(holders),
     }
 }

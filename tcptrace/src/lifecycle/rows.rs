@@ -117,6 +117,15 @@ impl Rows {
         self.held.append(&mut found);
     }
 
+    /// Processes that hold listeners.
+    #[must_use]
+    pub fn servers(&self) -> Vec<Task> {
+        let listeners = self.held.iter().filter(|held| held.socket.row.state == state::LISTEN);
+        let servers: HashMap<(u32, u64), Task> =
+            listeners.map(|held| ((held.task.pid, held.task.start_ns), held.task)).collect();
+        servers.into_values().collect()
+    }
+
     /// Whether a descriptor holds a socket whose connection is over.
     #[must_use]
     pub fn has_dead(&self) -> bool {

@@ -1,5 +1,7 @@
 //! A stack with names, as outputs get it.
 
+use std::sync::Arc;
+
 /// How far a stack can be trusted and why it is not longer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum StackStatus {
@@ -86,6 +88,8 @@ pub struct Frame {
 /// A stack, innermost frame first; Python frames come before native ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stack {
+    /// By what the kernel side knows it (`tcptrace_common::stack`).
+    pub id: u64,
     /// How far to trust it.
     pub status: StackStatus,
     /// Its frames.
@@ -93,4 +97,12 @@ pub struct Stack {
     /// The same for the same call path, whatever the address randomisation and the restarts:
     /// made of build ids and offsets, or of names and lines. `None` where no stack was taken.
     pub key: Option<String>,
+}
+
+impl Stack {
+    /// One of which the id alone is known.
+    #[must_use]
+    pub fn of_id(id: u64) -> Arc<Self> {
+        Arc::new(Self { id, ..Self::default() })
+    }
 }

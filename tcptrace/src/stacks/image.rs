@@ -152,6 +152,24 @@ impl Images {
                 .is_some_and(|process| (process.tag, process.start_ns) == (tag, task.start_ns))
     }
 
+    /// Whether this very process is known.
+    #[must_use]
+    pub fn has_process(&self, key: u32, task: &Task) -> bool {
+        self.processes.get(&key).is_some_and(|process| process.start_ns == task.start_ns)
+    }
+
+    /// The tag of a process; 0: not known.
+    #[must_use]
+    pub fn tag_of(&self, key: u32) -> u32 {
+        self.processes.get(&key).map_or(0, |process| process.tag)
+    }
+
+    /// Whether it is open yet if an image runs Python.
+    #[must_use]
+    pub fn is_undecided(&self, tag: u32) -> bool {
+        self.by_tag.get(&tag).is_some_and(|image| image.python == Python::Undecided)
+    }
+
     /// Whether an image with this tag is known.
     #[must_use]
     pub fn has(&self, tag: u32) -> bool {
@@ -161,7 +179,7 @@ impl Images {
     /// What the kernel side is told of a process with this image.
     #[must_use]
     pub fn entry(&self, tag: u32) -> ProcessEntry {
-        let python = self.by_tag.get(&tag).map(|image| image.python).unwrap_or_default().layout();
+        let python = self.by_tag.get(&tag).map(|image| image.python.layout()).unwrap_or_default();
         ProcessEntry { refilled_ns: 0, tag, budget: BUDGET, python }
     }
 

@@ -9,20 +9,22 @@ use tcptrace_common::stack::{PythonFrame, PythonLayout};
 use super::identity;
 use super::mappings::{Backing, Mapping};
 use super::python::PythonProcess;
-use super::python::discover::LoadedFile;
+use super::python::discover::{LoadedFile, Unfit};
 use super::raw::PythonPlace;
 
 /// Most processes whose interpreters are known at once; each costs a descriptor.
 const MAX_KNOWN: usize = 512;
 
 /// What is known of a program image's interpreter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Python {
     /// Nobody has looked yet, or the interpreter had not come up when somebody did.
     #[default]
     Undecided,
-    /// There is none that can be walked.
+    /// There is none.
     No,
+    /// There is one that cannot be walked. The reason is for people.
+    Unfit(String),
     /// CPython.
     Yes(PythonLayout),
 }
@@ -30,10 +32,10 @@ pub enum Python {
 impl Python {
     /// For the kernel side.
     #[must_use]
-    pub fn layout(self) -> PythonLayout {
+    pub fn layout(&self) -> PythonLayout {
         match self {
-            Self::Yes(layout) => layout,
-            Self::Undecided | Self::No => PythonLayout::default(),
+            Self::Yes(layout) => *layout,
+            Self::Undecided | Self::No | Self::Unfit(_) => PythonLayout::default(),
         }
     }
 }
@@ -55,7 +57,8 @@ impl Interpreters {
                 Python::Yes(layout)
             }
             Ok(None) => Python::No,
-            Err(reason) => {
+            Err(Unfit::Never(reason)) => Python::Unfit(reason),
+            Err(Unfit::NotYet(reason)) => {
                 log::debug!("Python in process {}: {reason}", task.pid);
                 Python::Undecided
             }

@@ -15,6 +15,7 @@ pub mod image;
 pub mod interpreter;
 pub mod mappings;
 pub mod module;
+pub mod newcomers;
 pub mod open;
 pub mod perfmap;
 pub mod python;

@@ -5,19 +5,21 @@ mod finish;
 mod rule;
 
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 use anyhow::Result;
 use gimli::UnwindContext;
 use tcptrace_common::memory::Task;
-use tcptrace_common::stack::{ProcessEntry, StackHeader};
+use tcptrace_common::stack::ProcessEntry;
 use tcptrace_common::unwind::{Rule, RuleKey};
 
 use super::image::{Images, Look};
 use super::interpreter::{Interpreters, Python};
+use super::newcomers::Newcomers;
 use super::open::Files;
 use super::raw::{Origin, Place, RawStack};
 use super::reason;
-use super::record::Record;
+use super::record::{self, Record};
 use super::tables::TableCache;
 use crate::lifecycle::stack::StackStatus;
 
@@ -43,6 +45,7 @@ pub struct Stacks {
     images: Images,
     files: Files,
     interpreters: Interpreters,
+    newcomers: Newcomers,
     tables: TableCache,
     context: UnwindContext<usize>,
     rules: HashMap<RuleKey, Rule>,
@@ -62,6 +65,8 @@ struct Case<'a> {
     tag: u32,
     /// Whether the memory map was read for it.
     has_looked: bool,
+    /// Whether the kernel side knew how to walk its Python frames, if it has any.
+    knew_python: bool,
 }
 
 impl Stacks {
@@ -77,17 +82,55 @@ impl Stacks {
     ///
     /// The record is damaged.
     pub fn receive(&mut self, record: &[u8]) -> Result<Updates> {
-        let record = Record::decode(record)?;
         let mut updates = Updates::default();
+        if let Some(header) = record::announcement(record) {
+            self.newcomers.add(header.tgid, header.task);
+            return Ok(updates);
+        }
+        let record = Record::decode(record)?;
         let stack = match self.case(&record, &mut updates) {
             Ok(case) => self.stack(case, &mut updates),
             Err(reason) => failed(&record, reason),
         };
-        if self.find_python(&record.header.task, record.header.tag) {
-            self.tell(&record.header, record.header.tag, &mut updates);
-        }
         self.keep(record.header.id, stack, &mut updates);
         Ok(updates)
+    }
+
+    /// Gets to know a process before it sends anything; `tgid` is its pid in the initial pid
+    /// namespace.
+    pub fn meet(&mut self, tgid: u32, task: &Task) -> Updates {
+        let mut updates = Updates::default();
+        if !self.images.has_process(tgid, task)
+            && let Look::New(tag) = self.images.look(tgid, task, 0)
+        {
+            self.tell(tgid, task, tag, &mut updates);
+        }
+        updates
+    }
+
+    /// When [`Self::meet_newcomers`] has something to do.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.newcomers.next_due()
+    }
+
+    /// Looks at processes whose interpreter was coming up.
+    pub fn meet_newcomers(&mut self) -> Updates {
+        let mut updates = Updates::default();
+        for newcomer in self.newcomers.take_due() {
+            let (tgid, task) = (newcomer.tgid, newcomer.task);
+            match self.images.look(tgid, &task, self.images.tag_of(tgid)) {
+                Look::New(tag) | Look::Known(tag) | Look::Changed(tag) => {
+                    if self.find_python(&task, tag) {
+                        updates.processes.push((tgid, Some(self.images.entry(tag))));
+                    } else if self.images.is_undecided(tag) {
+                        self.newcomers.put_back(newcomer);
+                    }
+                }
+                Look::Failed(_) => {}
+            }
+        }
+        updates
     }
 
     /// The stack with an id.
@@ -133,14 +176,15 @@ impl Stacks {
         updates: &mut Updates,
     ) -> Result<Case<'a>, &'static str> {
         let header = &record.header;
+        let knew_python = self.images.has(header.tag) && !self.images.is_undecided(header.tag);
         if self.images.knows(header.tgid, &header.task, header.tag) {
-            return Ok(Case { record, tag: header.tag, has_looked: false });
+            return Ok(Case { record, tag: header.tag, has_looked: false, knew_python });
         }
         match self.look(record, header.tag, updates) {
-            Ok(tag) => Ok(Case { record, tag, has_looked: true }),
+            Ok(tag) => Ok(Case { record, tag, has_looked: true, knew_python }),
             Err(reason::CHANGED) => Err(reason::CHANGED),
             Err(_) if self.images.has(header.tag) => {
-                Ok(Case { record, tag: header.tag, has_looked: true })
+                Ok(Case { record, tag: header.tag, has_looked: true, knew_python })
             }
             Err(reason) => Err(reason),
         }
@@ -161,15 +205,19 @@ impl Stacks {
             Look::Failed(reason) => return Err(reason),
         };
         if found != header.tag {
-            self.tell(header, found, updates);
+            self.tell(header.tgid, &header.task, found, updates);
         }
         result
     }
 
-    /// Tells the kernel side what is known of the record's process.
-    fn tell(&mut self, header: &StackHeader, tag: u32, updates: &mut Updates) {
-        self.find_python(&header.task, tag);
-        updates.processes.push((header.tgid, Some(self.images.entry(tag))));
+    /// Tells the kernel side what is known of a process, and looks again later where its
+    /// interpreter may come up.
+    fn tell(&mut self, tgid: u32, task: &Task, tag: u32, updates: &mut Updates) {
+        self.find_python(task, tag);
+        if self.images.is_undecided(tag) {
+            self.newcomers.add(tgid, *task);
+        }
+        updates.processes.push((tgid, Some(self.images.entry(tag))));
     }
 
     /// Looks for an interpreter where that is not decided; whether it was found just now.

@@ -60,6 +60,12 @@ impl<'a> Record<'a> {
     }
 }
 
+/// The head of a record that brings no stack and announces a program that runs Python.
+#[must_use]
+pub fn announcement(record: &[u8]) -> Option<StackHeader> {
+    StackHeader::from_bytes(record).filter(|header| header.end == end::PYTHON_STARTS)
+}
+
 fn words(bytes: &[u8]) -> Vec<u64> {
     let (words, _) = bytes.as_chunks();
     words.iter().map(|word| u64::from_le_bytes(*word)).collect()

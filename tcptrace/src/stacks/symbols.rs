@@ -38,7 +38,7 @@ impl Namer {
             self.push(&raw.task, place, &mut frames);
         }
         let key = (raw.status != StackStatus::NotTraced).then(|| key::of(raw, &frames)).flatten();
-        Stack { status: raw.status.clone(), frames, key }
+        Stack { id: 0, status: raw.status.clone(), frames, key }
     }
 
     /// A frame, before it those that were inlined into it.

@@ -58,9 +58,18 @@ pub struct Thread {
     pub id: u64,
 }
 
+/// Why the frames of a CPython cannot be walked. The texts are for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// It has not come up, or is not to be read.
+    NotYet(String),
+    /// It is of a kind that is not known.
+    Never(String),
+}
+
 /// Looks for CPython. `Ok(None)`: there is none. `Err`: there is, but its frames cannot be
 /// walked, and why.
-pub fn find(memory: &Memory, files: &[LoadedFile]) -> Result<Option<Found>, String> {
+pub fn find(memory: &Memory, files: &[LoadedFile]) -> Result<Option<Found>, Unfit> {
     for file in files.iter().filter(|file| may_be_python(&file.name)) {
         if let Some(symbols) = Symbols::of(file) {
             return symbols.examine(memory, file).map(Some);
@@ -93,16 +102,21 @@ impl Symbols {
         Some(Self { runtime: runtime.map(load), version: version.map(load) })
     }
 
-    fn examine(&self, memory: &Memory, file: &LoadedFile) -> Result<Found, String> {
+    fn examine(&self, memory: &Memory, file: &LoadedFile) -> Result<Found, Unfit> {
         let (Some(runtime), Some(version)) = (self.runtime, self.version) else {
             // `Py_Version` came with 3.11.
-            return Err(layout::too_old(version_in(&file.name).unwrap_or("of an old version")));
+            let version = version_in(&file.name).unwrap_or("of an old version");
+            return Err(Unfit::Never(layout::too_old(version)));
         };
-        let version = memory.half(version).map(Version).ok_or("its memory cannot be read")?;
-        let mut offsets = layout::of(version, &memory.words(runtime, DEBUG_WORDS))?;
+        let unreadable = || Unfit::NotYet("its memory cannot be read".to_owned());
+        let version = memory.half(version).map(Version).ok_or_else(unreadable)?;
+        let offsets = layout::of(version, &memory.words(runtime, DEBUG_WORDS));
+        let mut offsets = offsets.map_err(Unfit::Never)?;
         offsets.frames.slot = (0..TRIES)
             .find_map(|_| slot(memory, &threads(memory, runtime, &offsets.threads)))
-            .ok_or_else(|| format!("CPython {version}: its threads' states were not found"))?;
+            .ok_or_else(|| {
+                Unfit::NotYet(format!("CPython {version}: its threads' states were not found"))
+            })?;
         Ok(Found { version, runtime, offsets })
     }
 }

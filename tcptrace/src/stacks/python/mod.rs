@@ -22,7 +22,7 @@ use std::io;
 use tcptrace_common::stack::{PythonFrame, PythonLayout};
 
 use self::code::{CodeReader, Identity};
-use self::discover::{Found, LoadedFile};
+use self::discover::{Found, LoadedFile, Unfit};
 use self::memory::Memory;
 use super::raw::PythonPlace;
 
@@ -53,8 +53,9 @@ pub struct Named {
 impl PythonProcess {
     /// Looks for CPython in a process that has mapped `files`. `Ok(None)`: there is none. `Err`:
     /// there is, but its frames cannot be walked, and why; shortly after a start this can change.
-    pub fn discover(pid: u32, files: &[LoadedFile]) -> Result<Option<Self>, String> {
-        let memory = Memory::open(pid).map_err(|error| format!("its memory: {error}"))?;
+    pub fn discover(pid: u32, files: &[LoadedFile]) -> Result<Option<Self>, Unfit> {
+        let memory = Memory::open(pid);
+        let memory = memory.map_err(|error| Unfit::NotYet(format!("its memory: {error}")))?;
         let found = discover::find(&memory, files)?;
         Ok(found.map(|found| Self { memory, found, known: HashMap::new() }))
     }

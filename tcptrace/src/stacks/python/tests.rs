@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tcptrace_common::stack::{MAX_PYTHON, PythonFrame};
 
+use super::discover::Unfit;
 use super::discover::{Thread, threads};
 use super::walk::walk;
 use super::*;
@@ -237,7 +238,8 @@ fn old_versions_say_so_and_others_are_none() {
         let mut script = Script::start(&interpreter, IDLE);
         script.line();
         let reason = PythonProcess::discover(script.pid(), &loaded(script.pid())).unwrap_err();
-        assert_eq!(reason, format!("CPython 3.{minor}: Python frames need 3.11 or newer"));
+        let told = format!("CPython 3.{minor}: Python frames need 3.11 or newer");
+        assert_eq!(reason, Unfit::Never(told));
     }
     let own = std::process::id();
     assert!(PythonProcess::discover(own, &loaded(own)).unwrap().is_none());

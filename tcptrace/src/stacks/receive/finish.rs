@@ -133,13 +133,16 @@ impl Stacks {
         let image = self.images.get_mut(case.tag);
         let mappings = image.as_ref().map_or(&[][..], |image| image.mappings());
         let python = self.interpreters.places(&header.task, mappings, &case.record.python);
-        let is_first = header.tag == 0 && image.is_some_and(|image| image.python != Python::No);
-        let mut status = ending.status();
-        if is_first && status == StackStatus::Ok {
-            status = StackStatus::Truncated(reason::NO_PYTHON.to_owned());
-        } else if header.flags & stack_flag::PYTHON_CUT != 0 && status == StackStatus::Ok {
-            status = StackStatus::Truncated(reason::PYTHON_CUT.to_owned());
-        }
+        let python_cut = match image.map(|image| &image.python) {
+            Some(Python::Unfit(reason)) => Some(reason.as_str()),
+            Some(Python::Yes(_)) if !case.knew_python => Some(reason::NO_PYTHON),
+            _ if header.flags & stack_flag::PYTHON_CUT != 0 => Some(reason::PYTHON_CUT),
+            _ => None,
+        };
+        let status = match (ending.status(), python_cut) {
+            (StackStatus::Ok, Some(reason)) => StackStatus::Truncated(reason.to_owned()),
+            (status, _) => status,
+        };
         RawStack { task: header.task, status, frames, python }
     }
 }
