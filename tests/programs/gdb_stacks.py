@@ -77,13 +77,12 @@ def event():
 
 def frames():
     """Program counters and names of the physical frames."""
-    found, name = [], None
+    found = []
     frame = gdb.newest_frame()
-    while frame is not None:
-        # Of several functions in one frame the outermost has the symbol.
-        name = frame.name()
+    # Go ends its stacks with a return address of 0.
+    while frame is not None and frame.pc() != 0:
         if frame.type() != gdb.INLINE_FRAME:
-            found.append((frame.pc(), "".join((name or "?").split())))
+            found.append((frame.pc(), "".join((frame.name() or "?").split())))
         try:
             frame = frame.older()
         except gdb.error:
@@ -111,7 +110,6 @@ def main():
         except gdb.error:
             pass  # This gdb does not have it.
     gdb.execute("handle all nostop noprint pass", to_string=True)
-    gdb.execute("handle SIGINT SIGTRAP stop noprint nopass", to_string=True)
     gdb.execute(CATCH, to_string=True)
     stops = []
     gdb.events.stop.connect(stops.append)

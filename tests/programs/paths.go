@@ -30,6 +30,7 @@ var (
 	listener net.Listener
 	lock     sync.Mutex
 	sockets  = map[int]net.Conn{}
+	kept     []net.Conn
 	steps    []stepper
 )
 
@@ -107,6 +108,7 @@ func leaf(j job) int {
 func keep(path int, socket net.Conn) {
 	lock.Lock()
 	sockets[path] = socket
+	kept = append(kept, socket)
 	lock.Unlock()
 	local, remote := socket.LocalAddr().(*net.TCPAddr), socket.RemoteAddr().(*net.TCPAddr)
 	fmt.Printf("opened=%d %d %d\n", path, local.Port, remote.Port)

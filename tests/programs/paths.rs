@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 const THREADS: u32 = 3;
 
 static LISTENER: OnceLock<TcpListener> = OnceLock::new();
-static SOCKETS: Mutex<Option<HashMap<u32, TcpStream>>> = Mutex::new(None);
+/// Every socket of a path, the last one last; none is ever closed.
+static SOCKETS: Mutex<Option<HashMap<u32, Vec<TcpStream>>>> = Mutex::new(None);
 
 struct Job {
     words: Vec<String>,
@@ -108,29 +109,35 @@ fn leaf(job: &Job) -> Result<u32> {
     match &*job.words[0] {
         "listen" => listen(),
         "accept" => keep(job.path, LISTENER.get().expect("listens").accept()?.0),
-        "connect" => keep(job.path, TcpStream::connect(format!("{}:{}", job.words[2], job.words[3]))?),
+        "connect" => {
+            keep(job.path, TcpStream::connect(format!("{}:{}", job.words[2], job.words[3]))?)
+        }
         _ => read_to_end(job.path),
     }
 }
 
 fn listen() -> Result<u32> {
     let listener = TcpListener::bind("10.77.0.1:0")?;
-    println!("port={}", listener.local_addr()?.port());
+    let port = listener.local_addr()?.port();
     let _ = LISTENER.set(listener);
+    println!("port={port}");
     Ok(0)
 }
 
 fn keep(path: u32, socket: TcpStream) -> Result<u32> {
     let (local, remote) = (socket.local_addr()?.port(), socket.peer_addr()?.port());
-    SOCKETS.lock().expect("whole").get_or_insert_default().insert(path, socket);
+    SOCKETS.lock().expect("whole").get_or_insert_default().entry(path).or_default().push(socket);
     println!("opened={path} {local} {remote}");
     Ok(1)
 }
 
 fn read_to_end(path: u32) -> Result<u32> {
-    let socket = SOCKETS.lock().expect("whole").as_ref().and_then(|all| all[&path].try_clone().ok());
+    let sockets = SOCKETS.lock().expect("whole");
+    let last = sockets.as_ref().and_then(|all| all[&path].last()).expect("opened");
+    let mut socket = last.try_clone()?;
+    drop(sockets);
     let mut buffer = [0; 256];
-    while socket.as_ref().expect("opened").read(&mut buffer)? > 0 {}
+    while socket.read(&mut buffer)? > 0 {}
     // The clone shares the socket, so that closing it closes no connection.
     println!("ended={path}");
     Ok(1)

@@ -15,6 +15,7 @@ pub mod scenario;
 pub mod schema;
 pub mod situation;
 pub mod ss;
+pub mod stacks;
 pub mod tool;
 pub mod view;
 pub mod wait;

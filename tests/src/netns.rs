@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use nix::sched::{CloneFlags, setns};
 
 const RUN_DIR: &str = "/run/netns";
 const PREFIX: &str = "tt";
@@ -54,6 +55,17 @@ impl Netns {
     pub fn open(&self) -> Result<File> {
         let path = self.path();
         File::open(&path).with_context(|| format!("open {}", path.display()))
+    }
+
+    /// Does something in this namespace, in a thread of its own. Sockets that it makes stay there.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let place = self.open()?;
+        let enter = || {
+            setns(place, CloneFlags::CLONE_NEWNET)?;
+            work()
+        };
+        let done = std::thread::scope(|scope| scope.spawn(enter).join());
+        done.unwrap_or_else(|_| bail!("a thread in {} panicked", self.name))
     }
 
     fn configure(&self, route: &str) -> Result<()> {

@@ -36,19 +36,25 @@ impl Scenario {
     /// Starts the program in a namespace. The child enters it between fork and exec, so its pid
     /// is the program's own.
     pub fn spawn<S: AsRef<OsStr>>(ns: &Netns, args: &[S]) -> Result<Self> {
-        let place = ns.open()?;
         let mut command = Command::new(executable()?);
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+        command.args(args);
+        Self::start(ns, command)
+    }
+
+    /// Starts another program that talks as the scenario programs do.
+    pub fn start(ns: &Netns, mut command: Command) -> Result<Self> {
+        let place = ns.open()?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
         // SAFETY: between fork and exec only setns(2) is called, which is async-signal-safe, and
         // on error only the errno is turned into an io::Error, without allocating.
         unsafe {
             command.pre_exec(move || Ok(setns(place.as_fd(), CloneFlags::CLONE_NEWNET)?));
         }
-        let mut child = command.spawn().context("start the scenario program")?;
+        let label = label(&command);
+        let mut child = command.spawn().with_context(|| format!("start {label}"))?;
         let out = Lines::of(child.stdout.take().context("stdout")?);
         let stdin = child.stdin.take();
-        let words: Vec<_> = args.iter().map(|arg| arg.as_ref().to_string_lossy()).collect();
-        Ok(Self { child, stdin, out, label: words.join(" ") })
+        Ok(Self { child, stdin, out, label })
     }
 
     /// The pid of the program.
@@ -88,6 +94,21 @@ impl Scenario {
         self.out.all().iter().filter_map(|line| value_of(&line.text(), key)).collect()
     }
 
+    /// Waits until `find` returns something for the values of this key so far.
+    pub fn wait_facts<T>(
+        &self,
+        key: &str,
+        mut find: impl FnMut(&[String]) -> Option<T>,
+    ) -> Result<T> {
+        let found = self.out.wait(DEADLINE, |lines| {
+            let values = lines.iter().filter_map(|line| value_of(&line.text(), key));
+            find(&values.collect::<Vec<_>>())
+        });
+        found.with_context(|| {
+            format!("{}: no such {key}; it said:\n{}", self.label, self.out.text())
+        })
+    }
+
     fn end(&mut self) {
         drop(self.stdin.take());
         // Every process it made shares its stdout and ends with its stdin.
@@ -110,6 +131,12 @@ impl Drop for Scenario {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// The command line, for messages.
+fn label(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
 /// `key=value`, or the bare word `key`.

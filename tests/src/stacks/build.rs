@@ -1,0 +1,65 @@
+//! Compiling the target programs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::tool::target_dir;
+
+static COUNTER: AtomicU32 = AtomicU32::new(0);
+
+/// A file of `tests/programs`.
+pub fn source(name: &str) -> PathBuf {
+    // The directory of the package when the tests run, which need not be that of the build.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR");
+    let package = package.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    package.join("programs").join(name)
+}
+
+/// Without frame pointers, optimised, with symbols and without debug information.
+pub fn c() -> Result<PathBuf> {
+    let options = ["-O2", "-fomit-frame-pointer", "-pthread", "-o"];
+    compile("paths.c", Command::new("gcc").args(options))
+}
+
+/// As `cargo build --release` does it, with debug information for inlined functions.
+pub fn rust() -> Result<PathBuf> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut command = Command::new(rustc);
+    command.args(["--edition=2024", "-O", "-Cdebuginfo=1", "-Cforce-frame-pointers=no", "-o"]);
+    compile("paths.rs", &mut command)
+}
+
+/// As `go build` does it.
+pub fn go() -> Result<PathBuf> {
+    compile("paths.go", Command::new("go").args(["build", "-o"]))
+}
+
+/// Compiles a source, unless its program is there and newer. The command lacks the output and the
+/// source.
+fn compile(name: &str, command: &mut Command) -> Result<PathBuf> {
+    let (from, dir) = (source(name), target_dir()?.join("programs"));
+    let program = dir.join(name.replace('.', "-"));
+    if is_newer(&program, &from) {
+        return Ok(program);
+    }
+    std::fs::create_dir_all(&dir)?;
+    // Several tests may compile it at once; the last one wins.
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let fresh = program.with_extension(format!("{}-{count}", std::process::id()));
+    let output = command.arg(&fresh).arg(&from).output();
+    let output = output.with_context(|| format!("start the compiler of {name}"))?;
+    ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    std::fs::rename(&fresh, &program)?;
+    Ok(program)
+}
+
+fn is_newer(program: &Path, source: &Path) -> bool {
+    let modified = |path: &Path| path.metadata()?.modified();
+    match (modified(program), modified(source)) {
+        (Ok(program), Ok(source)) => program > source,
+        _ => false,
+    }
+}
