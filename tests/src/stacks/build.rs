@@ -2,20 +2,23 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::tool::target_dir;
 
-static COUNTER: AtomicU32 = AtomicU32::new(0);
+static COMPILING: Mutex<()> = Mutex::new(());
 
 /// A file of `tests/programs`.
 pub fn source(name: &str) -> PathBuf {
-    // The directory of the package when the tests run, which need not be that of the build.
+    package_dir().join("programs").join(name)
+}
+
+/// The directory of this package when the tests run, which need not be that of the build.
+pub fn package_dir() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR");
-    let package = package.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    package.join("programs").join(name)
+    package.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from)
 }
 
 /// Without frame pointers, optimised, with symbols and without debug information.
@@ -40,15 +43,15 @@ pub fn go() -> Result<PathBuf> {
 /// Compiles a source, unless its program is there and newer. The command lacks the output and the
 /// source.
 fn compile(name: &str, command: &mut Command) -> Result<PathBuf> {
+    // A program that is replaced while gdb reads it has no symbols.
+    let _one_at_a_time = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
     let (from, dir) = (source(name), target_dir()?.join("programs"));
     let program = dir.join(name.replace('.', "-"));
     if is_newer(&program, &from) {
         return Ok(program);
     }
     std::fs::create_dir_all(&dir)?;
-    // Several tests may compile it at once; the last one wins.
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let fresh = program.with_extension(format!("{}-{count}", std::process::id()));
+    let fresh = program.with_extension(std::process::id().to_string());
     let output = command.arg(&fresh).arg(&from).output();
     let output = output.with_context(|| format!("start the compiler of {name}"))?;
     ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::build::package_dir;
 use super::event::{Kind, Ports};
 use super::peers::Peers;
 use super::target::{Target, Way};
@@ -20,8 +21,9 @@ use crate::tool::target_dir;
 use crate::wait::until;
 
 const PORT: u16 = 8080;
-/// Where Debian installs it, which a user's `PATH` lacks.
-const PROGRAM: &str = "/usr/sbin/nginx";
+/// Where Debian installs it, which a user's `PATH` lacks, and where `cargo xtask setup` unpacks
+/// it, seen from this package.
+const PLACES: [&str; 2] = ["/usr/sbin/nginx", "../target/tools/nginx/usr/sbin/nginx"];
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
@@ -38,8 +40,7 @@ impl<'a> Nginx<'a> {
     pub fn start(pair: &'a NetPair) -> Result<Self> {
         let peers = Peers::new(pair)?;
         let home = Home::new(&configuration(pair, &peers)?)?;
-        let program = if Path::new(PROGRAM).exists() { PROGRAM } else { "nginx" };
-        let mut command = Command::new(program);
+        let mut command = Command::new(program());
         command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(&home.0);
         let master = Scenario::start(&pair.a, command)?;
         until("nginx to listen", || {
@@ -81,6 +82,11 @@ impl Drop for Nginx<'_> {
         let _ = kill(Pid::from_raw(self.master.pid() as i32), Signal::SIGTERM);
         let _ = self.signal_worker(Signal::SIGCONT);
     }
+}
+
+fn program() -> PathBuf {
+    let mut places = PLACES.iter().map(|place| package_dir().join(place));
+    places.find(|place| place.exists()).unwrap_or_else(|| "nginx".into())
 }
 
 /// The directory with its configuration; removed on drop.

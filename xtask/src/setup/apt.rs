@@ -1,6 +1,8 @@
 //! Debian packages.
 
 use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -51,6 +53,19 @@ impl Apt {
             self.try_install(packages)?;
         }
         Ok(())
+    }
+
+    /// Fetches a package without installing it; the file in `dir`.
+    pub fn download(&mut self, package: &str, dir: &Path) -> Result<PathBuf> {
+        self.prepare(&[package])?;
+        say(&format!("fetching {package} (apt-get)"));
+        let mut command = Command::new("apt-get");
+        // The directory is ours, so that the user `_apt` cannot write there.
+        command.args(["download", "-qq", "-oAPT::Sandbox::User=root", package]).current_dir(dir);
+        run_quietly(&mut command)?;
+        let files = fs::read_dir(dir)?.flatten().map(|entry| entry.path());
+        let mut packages = files.filter(|file| file.extension().is_some_and(|end| end == "deb"));
+        packages.next().with_context(|| format!("apt-get fetched no {package}"))
     }
 
     fn try_install(&self, packages: &[&str]) -> Result<()> {

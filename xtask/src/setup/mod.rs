@@ -14,6 +14,7 @@ mod blocked;
 mod bpf_linker;
 mod compiler;
 mod llvm;
+mod nginx;
 mod test_tools;
 
 use apt::Apt;

@@ -6,14 +6,22 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::{Apt, Blocked};
+use super::{Apt, Blocked, nginx};
 use crate::cargo;
 use crate::step::{self, say_setup as say};
 use crate::toolchain::lookup;
 use crate::toolchain::source::{NIGHTLY, Source};
 
 /// Programs that the end-to-end tests start, and the Debian packages that have them.
-const TOOLS: [(&str, &str); 2] = [("ip", "iproute2"), ("python3", "python3")];
+const TOOLS: [(&str, &str); 6] = [
+    ("ip", "iproute2"),
+    ("python3", "python3"),
+    // What the tool's stacks are compared with, and what has such stacks.
+    ("gdb", "gdb"),
+    ("gcc", "gcc"),
+    ("go", "golang-go"),
+    ("node", "nodejs"),
+];
 
 /// Where administrators' programs are, which a user's `PATH` may lack.
 const ADMIN_DIRS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -33,10 +41,12 @@ pub fn complete(source: Source, apt: &mut Apt) -> Result<()> {
     packages.extend(complete_user_side()?);
     packages.extend(complete_kernel_side(source)?);
     packages.dedup();
-    if packages.is_empty() {
+    let lacks_nginx = !exists(nginx::PACKAGE) && !nginx::is_unpacked();
+    if packages.is_empty() && !lacks_nginx {
         return Ok(());
     }
     if !Apt::exists() {
+        packages.extend(lacks_nginx.then_some(nginx::PACKAGE));
         let what = packages.join(", ");
         return Err(Blocked::new(format!(
             "the tests need what Debian has in {what}, and this machine has no apt-get.\nInstall \
@@ -44,7 +54,10 @@ pub fn complete(source: Source, apt: &mut Apt) -> Result<()> {
         ))
         .into());
     }
-    apt.install(&packages)
+    if !packages.is_empty() {
+        apt.install(&packages)?;
+    }
+    if lacks_nginx { nginx::unpack(apt) } else { Ok(()) }
 }
 
 /// rustfmt and clippy for the user side. Returns packages to install where rustup does not do it.
