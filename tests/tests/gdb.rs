@@ -53,7 +53,6 @@ fn gdb_tells_hundreds_of_paths_apart() -> Result<()> {
             let event = gdb.event(kind, ports)?;
             check_trail(&walker, path, &event)?;
             let other = stacks.insert(event.pcs(), path);
-            // A digit more in front that does nothing but to return is the same path.
             ensure!(other.is_none(), "paths {path} and {other:?} have one stack");
         }
     }

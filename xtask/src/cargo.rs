@@ -41,6 +41,14 @@ pub fn cargo(args: &[&str]) -> Command {
     command
 }
 
+/// The compiler itself, which works for any user; what rustup puts in front of it does not.
+pub fn rustc() -> PathBuf {
+    let output = Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()).output();
+    let sysroot = output.ok().filter(|output| output.status.success());
+    let path = sysroot.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    path.map_or_else(|| "rustc".into(), |path| PathBuf::from(path).join("bin/rustc"))
+}
+
 /// Builds the program and says where it is.
 pub fn build_tcptrace(profile: Profile) -> Result<PathBuf> {
     let built = build(&["build", "--package=tcptrace", profile.flag()])?;

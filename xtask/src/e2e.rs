@@ -32,18 +32,28 @@ fn all_at_once(program: &Path, filter: Option<&str>) -> Command {
 /// Builds as the user that we are, then runs each test executable as root.
 fn one_by_one(program: &Path, filter: Option<&str>, privilege: Privilege) -> Result<()> {
     let built = cargo::build(&["test", "--package=tcptrace-tests", "--no-run"])?;
+    let rustc = cargo::rustc();
     for test in built.iter().filter(|executable| executable.is_test) {
         step::say("test", &test.target);
-        let mut command = as_root(test, program, privilege).with_context(no_way)?;
+        let mut command = as_root(test, program, &rustc, privilege).with_context(no_way)?;
         step::run(command.args(filter))?;
     }
     Ok(())
 }
 
 /// The executable as cargo would run it.
-fn as_root(test: &Executable, program: &Path, privilege: Privilege) -> Option<Command> {
-    let envs: [(&str, &OsStr); 2] =
-        [(PROGRAM, program.as_os_str()), ("CARGO_MANIFEST_DIR", test.package_dir.as_os_str())];
+fn as_root(
+    test: &Executable,
+    program: &Path,
+    rustc: &Path,
+    privilege: Privilege,
+) -> Option<Command> {
+    let envs: [(&str, &OsStr); 3] = [
+        (PROGRAM, program.as_os_str()),
+        ("CARGO_MANIFEST_DIR", test.package_dir.as_os_str()),
+        // Some tests compile programs, and root's PATH need not have rustup's.
+        ("RUSTC", rustc.as_os_str()),
+    ];
     let mut command = privilege.command(&test.path, &envs)?;
     command.current_dir(&test.package_dir);
     Some(command)
@@ -68,9 +78,12 @@ mod tests {
             package_dir: "/w/tests".into(),
             is_test: true,
         };
-        let command = as_root(&test, Path::new("/t/tcptrace"), Privilege::Sudo).unwrap();
+        let command =
+            as_root(&test, Path::new("/t/tcptrace"), Path::new("/r/rustc"), Privilege::Sudo)
+                .unwrap();
         let shown = step::show(&command);
-        let end = "env TCPTRACE_BIN=/t/tcptrace CARGO_MANIFEST_DIR=/w/tests /t/leaks";
+        let end =
+            "env TCPTRACE_BIN=/t/tcptrace CARGO_MANIFEST_DIR=/w/tests RUSTC=/r/rustc /t/leaks";
         assert!(shown.starts_with("sudo") && shown.ends_with(end), "{shown}");
         assert_eq!(command.get_current_dir(), Some(Path::new("/w/tests")));
     }

@@ -1,5 +1,6 @@
 //! Compiling the target programs.
 
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -37,7 +38,10 @@ pub fn rust() -> Result<PathBuf> {
 
 /// As `go build` does it.
 pub fn go() -> Result<PathBuf> {
-    compile("paths.go", Command::new("go").args(["build", "-o"]))
+    let mut command = Command::new("go");
+    // Nothing is looked for outside of what is installed.
+    command.env("GOTOOLCHAIN", "local").env("GO111MODULE", "off").args(["build", "-o"]);
+    compile("paths.go", &mut command)
 }
 
 /// Compiles a source, unless its program is there and newer. The command lacks the output and the
@@ -51,12 +55,21 @@ fn compile(name: &str, command: &mut Command) -> Result<PathBuf> {
         return Ok(program);
     }
     std::fs::create_dir_all(&dir)?;
+    give_away(&dir)?;
     let fresh = program.with_extension(std::process::id().to_string());
     let output = command.arg(&fresh).arg(&from).output();
     let output = output.with_context(|| format!("start the compiler of {name}"))?;
     ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    give_away(&fresh)?;
     std::fs::rename(&fresh, &program)?;
     Ok(program)
+}
+
+/// To whoever builds this package; the tests run as root, and what is left must not be in the way
+/// of a `cargo clean`.
+fn give_away(path: &Path) -> Result<()> {
+    let owner = target_dir()?.metadata()?;
+    Ok(chown(path, Some(owner.uid()), Some(owner.gid()))?)
 }
 
 fn is_newer(program: &Path, source: &Path) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! A [`target`] opens sockets in chosen call paths and keeps them. [`gdb`] says where each was
 //! opened, [`reported`] reads what the tool says of the same socket, [`compare`] holds one against
-//! the other, and a [`bench`] does all that for one target.
+//! the other, and a [`mod@bench`] does all that for one target.
 
 pub mod bench;
 pub mod build;
