@@ -9,6 +9,7 @@ mod escape;
 mod folded;
 mod frame;
 mod json;
+mod own;
 mod svg;
 mod table;
 mod units;

@@ -7,6 +7,7 @@ mod calls;
 mod columns;
 mod detail;
 mod ends;
+mod excerpt;
 mod frames;
 mod holding;
 mod list;

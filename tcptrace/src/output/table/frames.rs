@@ -1,5 +1,6 @@
 //! A stack as lines, innermost function first.
 
+use super::excerpt::{Part, folded, parts};
 use super::style::Style;
 use crate::lifecycle::stack::{Frame, Language, Stack, StackStatus};
 use crate::output::cell;
@@ -40,14 +41,36 @@ pub fn lines(stack: &Stack, room: usize, style: &Style) -> Vec<String> {
         frames.drain(..if wrappers < frames.len() { wrappers } else { 0 });
     }
     let room = room.saturating_sub(INDENT.len());
-    // A line that says "1 more" is no shorter than the frame.
-    let count =
-        if frames.len() <= style.frames.saturating_add(1) { frames.len() } else { style.frames };
-    let mut lines: Vec<String> =
-        frames.iter().take(count).map(|frame| line(frame, room, whole)).collect();
-    lines.extend(rest(frames.len() - count));
-    lines.extend(end(&stack.status, lines.is_empty(), room));
+    let mut lines = Vec::new();
+    for part in parts(&frames, style.frames) {
+        match part {
+            Part::Frames(frames) => {
+                lines.extend(folded(frames.iter().map(|frame| line(frame, room, whole))));
+            }
+            Part::Libraries(count) => lines.push(format!("… {count} of libraries")),
+            Part::Rest(count) => lines.push(format!("… {count} more (-w shows all)")),
+        }
+    }
+    lines.extend(nameless(&frames).filter(|_| stack.status == StackStatus::Ok));
+    lines.extend(end(&stack.status, frames.is_empty(), room));
     lines.into_iter().map(|line| format!("{INDENT}{}", cell::cut(&line, room))).collect()
+}
+
+/// What gives code made at run time its names, where it has none.
+fn nameless(frames: &[&Frame]) -> Option<String> {
+    let is_nameless = |frame: &&Frame| frame.language == Language::Jit && frame.function.is_none();
+    let is_java = |frame: &&Frame| {
+        let function = frame.function.as_deref().unwrap_or_default();
+        function.starts_with("Java_") || frame.module.as_deref().map(base) == Some("libjvm.so")
+    };
+    frames.iter().any(is_nameless).then(|| {
+        let remedy = if frames.iter().any(is_java) {
+            "jcmd PID Compiler.perfmap"
+        } else {
+            "node --perf-basic-prof --interpreted-frames-native-stack"
+        };
+        format!("[jit] gets names with `{remedy}`")
+    })
 }
 
 fn is_wrapper(frame: &Frame) -> bool {
@@ -55,11 +78,10 @@ fn is_wrapper(frame: &Frame) -> bool {
     let libc = ["libc.so", "libc-", "libpthread", "libc.musl", "ld-musl"];
     frame.language == Language::Native
         && libc.iter().any(|start| module.starts_with(start))
-        && frame.function.as_deref().is_some_and(|function| WRAPPERS.contains(&function))
-}
-
-fn rest(hidden: usize) -> Option<String> {
-    (hidden > 0).then(|| format!("… {hidden} more (-w shows all)"))
+        && frame.function.as_deref().is_some_and(|function| {
+            // With debug information libc's own name for it is known.
+            WRAPPERS.contains(&function.trim_start_matches("__GI_"))
+        })
 }
 
 /// Why there are no more frames, over as many lines as it needs: it ends with what helps.
