@@ -197,6 +197,12 @@ fields! {
     FileDentry = extra "file"."f_path.dentry",
     /// Its name, without directories.
     DentryName = extra "dentry"."d_name.name",
+    /// Memory of the task's process.
+    Mm = extra "task_struct"."mm",
+    /// Where the program's stack began.
+    MmStartStack = extra "mm_struct"."start_stack",
+    /// Where the program's own code ends.
+    MmEndCode = extra "mm_struct"."end_code",
     /// Operation of an io_uring request.
     UringOpcode = optional "io_kiocb"."opcode",
     /// File that an io_uring request works on.

@@ -7,7 +7,7 @@
 //! [`StackHeader::frontier`] on.
 
 use crate::memory::Task;
-use crate::unwind::Frame;
+use crate::unwind::{Frame, fold};
 use crate::wire;
 
 /// Ids of stacks that are none. Real ids are larger than all of these.
@@ -87,10 +87,12 @@ pub struct StackHeader {
     pub copied: u32,
     /// Padding.
     pub pad: u32,
+    /// [`program_id`] of the process; 0: not known.
+    pub program: u64,
     /// Where the walk got stuck.
     pub frontier: Frame,
 }
-wire!(StackHeader, 112);
+wire!(StackHeader, 120);
 
 /// One frame of a CPython function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -145,12 +147,21 @@ pub const STRANGERS_BUDGET: u32 = 512;
 /// As [`BUDGET_REFILL_NS`].
 pub const STRANGERS_REFILL_NS: u64 = 4_000_000;
 
+/// What tells a program that a process runs from those that it ran before: exec() chooses by chance
+/// where the stack begins, fork() keeps it. `/proc/PID/stat` has both numbers.
+#[must_use]
+pub const fn program_id(start_stack: u64, end_code: u64) -> u64 {
+    fold(start_stack, end_code)
+}
+
 /// What the kernel side knows of a process, by its pid in the initial pid namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct ProcessEntry {
     /// When a copy was last paid for, ns, monotonic clock.
     pub refilled_ns: u64,
+    /// [`program_id`] of the process: of another one, nothing here is true.
+    pub program: u64,
     /// Tag of its rules.
     pub tag: u32,
     /// Copies that may still be made at once.
@@ -158,4 +169,4 @@ pub struct ProcessEntry {
     /// How to walk its Python frames.
     pub python: PythonLayout,
 }
-wire!(ProcessEntry, 32);
+wire!(ProcessEntry, 40);

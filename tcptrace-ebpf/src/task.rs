@@ -6,6 +6,7 @@ use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_
 use tcptrace_common::field::Field;
 use tcptrace_common::memory::Task;
 use tcptrace_common::setting::Setting;
+use tcptrace_common::stack::program_id;
 use tcptrace_common::unwind::Frame;
 
 use crate::config::{address, has, load, read, read_pointer, setting};
@@ -115,6 +116,20 @@ pub fn user_registers() -> Option<Frame> {
             is_leaf: 1,
         }
     })
+}
+
+/// Which program the current process runs; 0: not known.
+#[inline(always)]
+pub fn current_program() -> u64 {
+    if !has(Field::Mm) || !has(Field::MmStartStack) || !has(Field::MmEndCode) {
+        return 0;
+    }
+    // SAFETY: the verifier knows the current task and its memory; of a kernel thread, which has
+    // none, the kernel answers the loads with 0.
+    unsafe {
+        let memory = load::<*const c_void>(current(), Field::Mm);
+        program_id(load(memory, Field::MmStartStack), load(memory, Field::MmEndCode))
+    }
 }
 
 /// Where the current thread's own storage lies in the user's memory; x86-64 alone.

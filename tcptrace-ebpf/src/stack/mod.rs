@@ -14,7 +14,7 @@ use tcptrace_common::unwind::{Frame, fold};
 use crate::config::setting;
 use crate::maps::{PROCESSES, SEEN, STACK_SCRATCH, count};
 use crate::opaque::opaque;
-use crate::task::{current_process, current_tgid, user_registers};
+use crate::task::{current_process, current_program, current_tgid, user_registers};
 
 mod budget;
 mod copy;
@@ -55,12 +55,17 @@ fn take(asker: Asker, leaf: Frame) -> Option<u64> {
     let record = unsafe { &mut *record };
     count(Counter::Stacks);
     let tgid = current_tgid();
-    let process = PROCESSES.get_ptr_mut(tgid);
+    let program = current_program();
+    // What user space said of the program before exec() can come after exec().
+    // SAFETY: a value of the map lives at least until this program returns.
+    let is_of = |process: &*mut ProcessEntry| unsafe { (**process).program } == program;
+    let process = PROCESSES.get_ptr_mut(tgid).filter(is_of);
     // SAFETY: a value of the map lives at least until this program returns.
     let tag = process.map_or(0, |process| unsafe { (*process).tag });
     // SAFETY: no preconditions.
     let time_ns = unsafe { bpf_ktime_get_ns() };
-    record.header = StackHeader { time_ns, tgid, tag, frontier: leaf, ..StackHeader::default() };
+    record.header =
+        StackHeader { time_ns, tgid, tag, program, frontier: leaf, ..StackHeader::default() };
     if process.is_none() {
         record.header.end = end::NO_PROCESS;
         record.frames[0] = leaf.pc;

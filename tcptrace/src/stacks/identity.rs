@@ -4,11 +4,15 @@ use std::fs::File;
 use std::io::Read as _;
 
 use tcptrace_common::memory::Task;
+use tcptrace_common::stack::program_id;
 
 /// More than `/proc/PID/stat` ever has: 52 numbers and a name.
 const STAT_BYTES: u64 = 4096;
 /// Field 22, `starttime`, counted from the first one behind the name (field 3).
 const START_FIELD: usize = 22 - 3;
+/// Fields 27 and 28, `endcode` and `startstack`.
+const END_CODE_FIELD: usize = 27 - 3;
+const START_STACK_FIELD: usize = 28 - 3;
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
 /// What `/proc/PID/stat` says of a process.
@@ -18,6 +22,8 @@ pub struct Now {
     comm: Vec<u8>,
     /// When it started: clock ticks on the boot clock.
     start_ticks: u64,
+    /// Which program it runs; `None`: it has no memory any more, or it may not be known.
+    program: Option<u64>,
 }
 
 impl Now {
@@ -36,8 +42,16 @@ impl Now {
         let name_end = stat.iter().rposition(|byte| *byte == b')')?;
         let comm = stat.get(name_start..name_end)?.to_vec();
         let fields = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?;
-        let start_ticks = fields.split_ascii_whitespace().nth(START_FIELD)?.parse().ok()?;
-        Some(Self { comm, start_ticks })
+        let number = |field| fields.split_ascii_whitespace().nth(field)?.parse::<u64>().ok();
+        let place = |field| number(field).filter(|address| *address > 0);
+        let program = || Some(program_id(place(START_STACK_FIELD)?, place(END_CODE_FIELD)?));
+        Some(Self { comm, start_ticks: number(START_FIELD)?, program: program() })
+    }
+
+    /// Which program it runs; `None`: it has no memory any more, or it may not be known.
+    #[must_use]
+    pub const fn program(&self) -> Option<u64> {
+        self.program
     }
 
     /// Whether it started at `start_ns` on the boot clock, as exactly as `/proc` tells.
@@ -46,10 +60,14 @@ impl Now {
         self.start_ticks == start_ns / tick_ns()
     }
 
-    /// Whether its name is the one that the task had. exec() keeps the start and changes the name,
-    /// so where it differs the program may be another one by now.
+    /// Whether it still runs the program that the task ran; exec() keeps the start. Where the
+    /// kernel side cannot tell the program (0), the name has to do.
     #[must_use]
-    pub fn has_name_of(&self, task: &Task) -> bool {
+    pub fn runs(&self, program: u64, task: &Task) -> bool {
+        if program == 0 { self.has_name_of(task) } else { self.program == Some(program) }
+    }
+
+    fn has_name_of(&self, task: &Task) -> bool {
         let end = task.comm.iter().position(|byte| *byte == 0).unwrap_or(task.comm.len());
         task.comm.get(..end) == Some(self.comm.as_slice())
     }
@@ -72,13 +90,15 @@ fn tick_ns() -> u64 {
 mod tests {
     use super::*;
 
-    const FIELDS: &[u8] = b" S 1 42 42 0 -1 4194560 9 0 0 0 1 2 0 0 20 0 1 0 777 8192 1 0";
+    const FIELDS: &[u8] =
+        b" S 1 42 42 0 -1 4194560 9 0 0 0 1 2 0 0 20 0 1 0 777 8192 1 0 10 11 12 0 0";
 
     #[test]
     fn a_name_cannot_shift_the_fields() {
         for name in [&b"sleep"[..], b") R 1 (", b"a\nb) T 1 2", b"))))", b"", b"\xff\xfe)"] {
             let stat = [b"42 (", name, b")", FIELDS].concat();
-            let now = Now { comm: name.to_vec(), start_ticks: 777 };
+            let program = Some(program_id(12, 11));
+            let now = Now { comm: name.to_vec(), start_ticks: 777, program };
             assert_eq!(Now::parse(&stat), Some(now.clone()));
             assert!(now.started_at(777 * tick_ns() + 5));
             assert!(!now.started_at(776 * tick_ns()));
@@ -87,10 +107,12 @@ mod tests {
 
     #[test]
     fn names_are_compared_up_to_the_padding() {
-        let now = Now { comm: b"nginx".to_vec(), start_ticks: 1 };
+        let now = Now { comm: b"nginx".to_vec(), start_ticks: 1, program: Some(7) };
         let task = |comm: &[u8; 16]| Task { comm: *comm, ..Task::default() };
         assert!(now.has_name_of(&task(b"nginx\0\0\0\0\0\0\0\0\0\0\0")));
-        assert!(!now.has_name_of(&task(b"sh\0\0\0\0\0\0\0\0\0\0\0\0\0\0")));
+        let shell = task(b"sh\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        assert!(!now.has_name_of(&shell) && !now.runs(0, &shell));
+        assert!(now.runs(7, &shell) && !now.runs(8, &task(b"nginx\0\0\0\0\0\0\0\0\0\0\0")));
     }
 
     #[test]

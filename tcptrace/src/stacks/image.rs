@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tcptrace_common::memory::Task;
-use tcptrace_common::stack::{BUDGET, ProcessEntry};
+use tcptrace_common::stack::{BUDGET, ProcessEntry, StackHeader, end};
 
 use super::identity::{self, Now};
 use super::interpreter::Python;
@@ -12,7 +12,10 @@ use super::mappings::{self, Backing, Mapping};
 use super::open::{Code, Files};
 use super::raw::Origin;
 use super::reason;
+use super::record::Record;
 
+/// Processes whose memory maps one sweep reads again.
+const LOOKED_AT: usize = 64;
 /// Most processes that are known at once: the size of the map `PROCESSES`.
 const MAX_PROCESSES: usize = 8192;
 
@@ -111,7 +114,17 @@ fn agree(left: &[Mapping], right: &[Mapping]) -> bool {
 struct Process {
     pid: u32,
     start_ns: u64,
+    /// As the kernel side calls the program that it runs.
+    program: u64,
     tag: u32,
+    /// Number of the sweep that looked at it last.
+    swept: u64,
+}
+
+impl Process {
+    fn task(&self) -> Task {
+        Task { pid: self.pid, start_ns: self.start_ns, ..Task::default() }
+    }
 }
 
 /// The processes that are known, and their images.
@@ -121,6 +134,33 @@ pub struct Images {
     processes: HashMap<u32, Process>,
     by_tag: HashMap<u32, Image>,
     last_tag: u32,
+    sweeps: u64,
+}
+
+/// A process at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Who {
+    /// Its key in `PROCESSES`.
+    pub key: u32,
+    /// Its name and start.
+    pub task: Task,
+    /// The program that it runs, see `tcptrace_common::stack::program_id`; 0: not known.
+    pub program: u64,
+}
+
+impl Who {
+    /// Of a record.
+    #[must_use]
+    pub fn of(header: &StackHeader) -> Self {
+        Self { key: header.tgid, task: header.task, program: header.program }
+    }
+
+    /// As it is now; `None`: it is gone.
+    #[must_use]
+    pub fn now(key: u32, task: &Task) -> Option<Self> {
+        let now = Now::read(task.pid).filter(|now| now.started_at(task.start_ns))?;
+        Some(Self { key, task: *task, program: now.program()? })
+    }
 }
 
 /// What reading the memory map of a process came to.
@@ -178,22 +218,54 @@ impl Images {
 
     /// What the kernel side is told of a process with this image.
     #[must_use]
-    pub fn entry(&self, tag: u32) -> ProcessEntry {
+    pub fn entry(&self, tag: u32, program: u64) -> ProcessEntry {
         let python = self.by_tag.get(&tag).map(|image| image.python.layout()).unwrap_or_default();
-        ProcessEntry { refilled_ns: 0, tag, budget: BUDGET, python }
+        ProcessEntry { refilled_ns: 0, program, tag, budget: BUDGET, python }
     }
 
-    /// Reads the memory map of a process. `tag` is the one that its record has, 0: none.
-    pub fn look(&mut self, key: u32, task: &Task, tag: u32) -> Look {
-        let is_new = !self.processes.contains_key(&key);
+    /// Reads the memory map of a record's process: each time, because nothing tells of a library
+    /// that was unloaded, and another may be in its place.
+    pub fn look(&mut self, record: &Record<'_>) -> Look {
+        match self.see(&Who::of(&record.header), record.header.tag) {
+            Look::Changed(new) if !self.is_disputed(record, new) => Look::New(new),
+            other => other,
+        }
+    }
+
+    /// Reads the memory map of a process. `tag` is that by which it was walked, 0: none.
+    pub fn see(&mut self, who: &Who, tag: u32) -> Look {
+        let is_new = !self.processes.contains_key(&who.key);
         if is_new && self.processes.len() >= MAX_PROCESSES {
             return Look::Failed(reason::TOO_MANY_PROCESSES);
         }
-        let mappings = match read(task) {
+        let mappings = match read(&who.task, who.program) {
             Ok(mappings) => mappings,
             Err(reason) => return Look::Failed(reason),
         };
-        self.take(key, task, tag, mappings)
+        let look = self.take(who.key, &who.task, tag, mappings);
+        if let Some(process) = self.processes.get_mut(&who.key) {
+            process.program = who.program;
+        }
+        look
+    }
+
+    /// Whether a record that was walked by one image leads through code that is other code in a
+    /// later one. Of a walk that is not finished nobody knows where it will lead.
+    fn is_disputed(&self, record: &Record<'_>, later: u32) -> bool {
+        let images = (self.by_tag.get(&record.header.tag), self.by_tag.get(&later));
+        let (Some(old), Some(new)) = images else { return true };
+        record.header.end == end::NO_RULE
+            || record.pcs.iter().any(|pc| match (old.mapping(*pc), new.mapping(*pc)) {
+                (Some(old), Some(new)) => !old.has_same_code(new, *pc),
+                _ => false,
+            })
+    }
+
+    /// Whether an image has code at all of these addresses.
+    #[must_use]
+    pub fn covers(&self, tag: u32, addresses: &[u64]) -> bool {
+        let image = self.by_tag.get(&tag);
+        image.is_some_and(|image| addresses.iter().all(|at| image.mapping(*at).is_some()))
     }
 
     fn take(&mut self, key: u32, task: &Task, tag: u32, mappings: Vec<Mapping>) -> Look {
@@ -214,7 +286,13 @@ impl Images {
         } else {
             self.share(mappings)
         };
-        let process = Process { pid: task.pid, start_ns: task.start_ns, tag: new };
+        let process = Process {
+            pid: task.pid,
+            start_ns: task.start_ns,
+            program: 0,
+            tag: new,
+            swept: self.sweeps,
+        };
         self.processes.insert(key, process);
         match (new == tag, has_changed) {
             (true, _) => Look::Known(tag),
@@ -251,6 +329,36 @@ impl Images {
         self.last_tag
     }
 
+    /// Looks at some processes again, those first that were not looked at for longest; what the
+    /// kernel side is to be told of those that put other code where some was. Until then a stack
+    /// through that code, with the same return addresses all the way, is taken for an earlier one.
+    pub fn look_around(&mut self) -> Vec<(u32, ProcessEntry)> {
+        self.sweeps += 1;
+        let mut order: Vec<_> =
+            self.processes.iter().map(|(key, process)| (process.swept, *key)).collect();
+        order.sort_unstable();
+        let keys = order.into_iter().take(LOOKED_AT).map(|(_, key)| key);
+        keys.collect::<Vec<_>>().into_iter().filter_map(|key| self.look_at(key)).collect()
+    }
+
+    fn look_at(&mut self, key: u32) -> Option<(u32, ProcessEntry)> {
+        let process = self.processes.get_mut(&key)?;
+        process.swept = self.sweeps;
+        let (known, task) = (*process, process.task());
+        if known.program == 0 {
+            return None;
+        }
+        let mappings = read(&task, known.program).ok()?;
+        if self.by_tag.get(&known.tag).is_none_or(|image| image.goes_on_in(&mappings)) {
+            return None;
+        }
+        self.take(key, &task, known.tag, mappings);
+        let process = self.processes.get_mut(&key)?;
+        process.program = known.program;
+        let tag = process.tag;
+        Some((key, self.entry(tag, known.program)))
+    }
+
     /// Forgets processes that are gone, and images that no process has; gives their keys and tags.
     pub fn sweep(&mut self) -> (Vec<u32>, Vec<u32>) {
         let gone = self
@@ -264,12 +372,12 @@ impl Images {
 }
 
 /// The executable mappings of exactly this process, running the program that it ran.
-fn read(task: &Task) -> Result<Vec<Mapping>, &'static str> {
+fn read(task: &Task, program: u64) -> Result<Vec<Mapping>, &'static str> {
     let now = || Now::read(task.pid).filter(|now| now.started_at(task.start_ns));
     now().ok_or(reason::GONE)?;
     let mappings = mappings::read(task.pid).ok_or(reason::GONE)?;
     let after = now().ok_or(reason::GONE)?;
-    if after.has_name_of(task) { Ok(mappings) } else { Err(reason::OTHER_PROGRAM) }
+    if after.runs(program, task) { Ok(mappings) } else { Err(reason::OTHER_PROGRAM) }
 }
 
 #[cfg(test)]
@@ -355,6 +463,6 @@ mod tests {
 
     #[test]
     fn a_process_that_never_was_cannot_be_read() {
-        assert_eq!(images().look(1, &task(4_194_303), 0), Look::Failed(reason::GONE));
+        assert_eq!(read(&task(4_194_303), 0), Err(reason::GONE));
     }
 }

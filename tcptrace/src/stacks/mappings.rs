@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::mem;
 use std::sync::Arc;
 
 use crate::lifecycle::text;
@@ -12,8 +13,9 @@ const MAPS_BYTES: u64 = 16 << 20;
 /// Most executable mappings that are kept.
 const MAX_MAPPINGS: usize = 16_384;
 
-/// What an executable mapping shows.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What an executable mapping shows. Two are equal that show the same file: it may be renamed or
+/// deleted while it is mapped.
+#[derive(Clone, Debug)]
 pub enum Backing {
     /// A file.
     File {
@@ -34,8 +36,22 @@ pub enum Backing {
     Special,
 }
 
+impl PartialEq for Backing {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::File { device, inode, .. },
+                Self::File { device: other_device, inode: other_inode, .. },
+            ) => (device, inode) == (other_device, other_inode),
+            _ => mem::discriminant(self) == mem::discriminant(other),
+        }
+    }
+}
+
+impl Eq for Backing {}
+
 /// One executable mapping.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// First address.
     pub start: u64,
@@ -53,6 +69,14 @@ impl Mapping {
     pub fn file_offset(&self, address: u64) -> Option<u64> {
         let inside = (self.start..self.end).contains(&address);
         inside.then(|| (address - self.start).checked_add(self.offset)).flatten()
+    }
+
+    /// Whether both show the same code at an address. Code made at run time is told apart by
+    /// nothing here.
+    #[must_use]
+    pub fn has_same_code(&self, other: &Self, address: u64) -> bool {
+        self.backing == other.backing
+            && (!self.is_file() || self.file_offset(address) == other.file_offset(address))
     }
 
     /// Whether it shows a file.

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::sync::{Arc, Weak};
 
 use super::elf::Elf;
 use super::mappings::{Backing, Mapping};
 use super::module::Module;
+use crate::lifecycle::text;
 
 /// An open file and what is known of it.
 #[derive(Debug)]
@@ -85,7 +87,21 @@ impl Files {
 
 /// By the mapping itself: leads to deleted files and into other mount namespaces.
 fn by_mapping(pid: u32, mapping: &Mapping) -> Option<File> {
-    regular(&format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end))
+    let file = regular(&format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end))?;
+    is_shown(&file, mapping).then_some(file)
+}
+
+/// Whether the file is the one that the mapping showed: another may be mapped there by now. Some
+/// file systems give a file two inode numbers, and a file may get another name.
+fn is_shown(file: &File, mapping: &Mapping) -> bool {
+    let Backing::File { inode, path, .. } = &mapping.backing else { return false };
+    if file.metadata().is_ok_and(|data| data.ino() == *inode) {
+        return true;
+    }
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let Ok(link) = link else { return false };
+    let now = text::from_bytes(link.as_os_str().as_bytes());
+    now.strip_suffix(" (deleted)").unwrap_or(&now) == &**path
 }
 
 /// By its path, where the mapping may not be opened. Another file may have the path by now.

@@ -6,13 +6,13 @@ use crate::lifecycle::stack::StackStatus;
 
 /// The process ended too early.
 pub const GONE: &str = "the process was gone before its memory map could be read";
-/// It ran exec(), or changed its name, before its memory map was read.
+/// It ran exec() before its memory map was read.
 pub const OTHER_PROGRAM: &str =
-    "the process ran another program or changed its name before its memory map could be read";
+    "the process ran another program before its memory map could be read";
 /// [`super::image::Images`] is full.
 pub const TOO_MANY_PROCESSES: &str = "more processes have stacks than are kept";
-/// Code was unmapped, and other code mapped there.
-pub const CHANGED: &str = "the process replaced code in its memory while the stack was taken";
+/// Code was unmapped, and other code mapped there, since the rules were made that led through it.
+pub const CHANGED: &str = "the process has put other code where the stack leads through";
 
 /// The first stack of a process that runs CPython.
 pub const NO_PYTHON: &str =

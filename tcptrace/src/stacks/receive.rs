@@ -13,7 +13,7 @@ use tcptrace_common::memory::Task;
 use tcptrace_common::stack::ProcessEntry;
 use tcptrace_common::unwind::{Rule, RuleKey};
 
-use super::image::{Images, Look};
+use super::image::{Images, Look, Who};
 use super::interpreter::{Interpreters, Python};
 use super::newcomers::Newcomers;
 use super::open::Files;
@@ -63,8 +63,6 @@ struct Kept {
 struct Case<'a> {
     record: &'a Record<'a>,
     tag: u32,
-    /// Whether the memory map was read for it.
-    has_looked: bool,
     /// Whether the kernel side knew how to walk its Python frames, if it has any.
     knew_python: bool,
 }
@@ -89,7 +87,7 @@ impl Stacks {
         }
         let record = Record::decode(record)?;
         let stack = match self.case(&record, &mut updates) {
-            Ok(case) => self.stack(case, &mut updates),
+            Ok(case) => self.stack(&case, &mut updates),
             Err(reason) => failed(&record, reason),
         };
         self.keep(record.header.id, stack, &mut updates);
@@ -100,10 +98,12 @@ impl Stacks {
     /// namespace.
     pub fn meet(&mut self, tgid: u32, task: &Task) -> Updates {
         let mut updates = Updates::default();
-        if !self.images.has_process(tgid, task)
-            && let Look::New(tag) = self.images.look(tgid, task, 0)
+        let is_known = self.images.has_process(tgid, task);
+        let who = Who::now(tgid, task).filter(|_| !is_known);
+        if let Some(who) = who
+            && let Look::New(tag) = self.images.see(&who, 0)
         {
-            self.tell(tgid, task, tag, &mut updates);
+            self.tell(&who, tag, &mut updates);
         }
         updates
     }
@@ -118,11 +118,13 @@ impl Stacks {
     pub fn meet_newcomers(&mut self) -> Updates {
         let mut updates = Updates::default();
         for newcomer in self.newcomers.take_due() {
-            let (tgid, task) = (newcomer.tgid, newcomer.task);
-            match self.images.look(tgid, &task, self.images.tag_of(tgid)) {
+            let Some(who) = Who::now(newcomer.tgid, &newcomer.task) else { continue };
+            match self.images.see(&who, 0) {
                 Look::New(tag) | Look::Known(tag) | Look::Changed(tag) => {
-                    if self.find_python(&task, tag) {
-                        updates.processes.push((tgid, Some(self.images.entry(tag))));
+                    if self.find_python(&who.task, tag) {
+                        updates
+                            .processes
+                            .push((who.key, Some(self.images.entry(tag, who.program))));
                     } else if self.images.is_undecided(tag) {
                         self.newcomers.put_back(newcomer);
                     }
@@ -145,6 +147,8 @@ impl Stacks {
         let mut updates = Updates::default();
         let (gone, unused) = self.images.sweep();
         updates.processes.extend(gone.into_iter().map(|key| (key, None)));
+        let moved = self.images.look_around();
+        updates.processes.extend(moved.into_iter().map(|(key, entry)| (key, Some(entry))));
         let unused: HashSet<u32> = unused.into_iter().collect();
         let rules = self.rules.extract_if(|key, _| unused.contains(&key.tag));
         updates.rules.extend(rules.map(|(key, _)| (key, None)));
@@ -168,56 +172,50 @@ impl Stacks {
         self.stacks.insert(id, Kept { stack, came: self.sweeps });
     }
 
-    /// Finds the image that a record belongs to. A tag in the record is proof that the process has
+    /// Finds the image that a record belongs to. A tag in the record is proof that the process had
     /// that image: exec() takes it away, fork() hands it on.
     fn case<'a>(
         &mut self,
         record: &'a Record<'a>,
         updates: &mut Updates,
     ) -> Result<Case<'a>, &'static str> {
-        let header = &record.header;
-        let knew_python = self.images.has(header.tag) && !self.images.is_undecided(header.tag);
-        if self.images.knows(header.tgid, &header.task, header.tag) {
-            return Ok(Case { record, tag: header.tag, has_looked: false, knew_python });
-        }
-        match self.look(record, header.tag, updates) {
-            Ok(tag) => Ok(Case { record, tag, has_looked: true, knew_python }),
-            Err(reason::CHANGED) => Err(reason::CHANGED),
-            Err(_) if self.images.has(header.tag) => {
-                Ok(Case { record, tag: header.tag, has_looked: true, knew_python })
-            }
-            Err(reason) => Err(reason),
-        }
+        let old = record.header.tag;
+        let knew_python = self.images.has(old) && !self.images.is_undecided(old);
+        let tag = match self.look(record, updates) {
+            // A library that is gone by now may have been there.
+            Ok(tag) if self.images.covers(tag, &record.pcs) => tag,
+            Ok(_) if self.images.covers(old, &record.pcs) => old,
+            Ok(tag) => tag,
+            Err(reason::CHANGED) => return Err(reason::CHANGED),
+            Err(_) if self.images.has(old) => old,
+            Err(reason) => return Err(reason),
+        };
+        Ok(Case { record, tag, knew_python })
     }
 
     /// Reads the memory map of the record's process.
-    fn look(
-        &mut self,
-        record: &Record<'_>,
-        tag: u32,
-        updates: &mut Updates,
-    ) -> Result<u32, &'static str> {
+    fn look(&mut self, record: &Record<'_>, updates: &mut Updates) -> Result<u32, &'static str> {
         let header = &record.header;
-        let (found, result) = match self.images.look(header.tgid, &header.task, tag) {
+        let (found, result) = match self.images.look(record) {
             Look::New(found) => (found, Ok(found)),
             Look::Known(found) => (found, Ok(found)),
             Look::Changed(found) => (found, Err(reason::CHANGED)),
             Look::Failed(reason) => return Err(reason),
         };
         if found != header.tag {
-            self.tell(header.tgid, &header.task, found, updates);
+            self.tell(&Who::of(header), found, updates);
         }
         result
     }
 
     /// Tells the kernel side what is known of a process, and looks again later where its
     /// interpreter may come up.
-    fn tell(&mut self, tgid: u32, task: &Task, tag: u32, updates: &mut Updates) {
-        self.find_python(task, tag);
+    fn tell(&mut self, who: &Who, tag: u32, updates: &mut Updates) {
+        self.find_python(&who.task, tag);
         if self.images.is_undecided(tag) {
-            self.newcomers.add(tgid, *task);
+            self.newcomers.add(who.key, who.task);
         }
-        updates.processes.push((tgid, Some(self.images.entry(tag))));
+        updates.processes.push((who.key, Some(self.images.entry(tag, who.program))));
     }
 
     /// Looks for an interpreter where that is not decided; whether it was found just now.

@@ -25,7 +25,29 @@ pub fn package_dir() -> PathBuf {
 /// Without frame pointers, optimised, with symbols and without debug information.
 pub fn c() -> Result<PathBuf> {
     let options = ["-O2", "-fomit-frame-pointer", "-pthread", "-o"];
-    compile("paths.c", Command::new("gcc").args(options))
+    compile("paths.c", "paths-c", Command::new("gcc").args(options))
+}
+
+/// How a variant of a C program differs from the others.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant<'a> {
+    /// What its functions' names begin with.
+    pub name: &'a str,
+    /// Bytes in its frames. Up to 127 the code has other lengths than above.
+    pub room: u32,
+    /// `-no-pie`, `-pie` or `-shared`.
+    pub kind: &'a str,
+}
+
+/// A variant of a C program whose names and frames the compiler's command line chooses.
+pub fn variant(of: &str, variant: Variant<'_>) -> Result<PathBuf> {
+    let Variant { name, room, kind } = variant;
+    let position = if kind == "-no-pie" { "-fno-pie" } else { "-fPIC" };
+    let mut command = Command::new("gcc");
+    command.args(["-O2", "-fomit-frame-pointer", "-fno-stack-protector", "-pthread"]);
+    command.args([kind, position, &format!("-DNAME={name}"), &format!("-DROOM={room}"), "-o"]);
+    let stem = of.trim_end_matches(".c");
+    compile(of, &format!("{stem}-{name}-{room}{kind}"), &mut command)
 }
 
 /// As `cargo build --release` does it, with debug information for inlined functions.
@@ -33,7 +55,7 @@ pub fn rust() -> Result<PathBuf> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut command = Command::new(rustc);
     command.args(["--edition=2024", "-O", "-Cdebuginfo=1", "-Cforce-frame-pointers=no", "-o"]);
-    compile("paths.rs", &mut command)
+    compile("paths.rs", "paths-rs", &mut command)
 }
 
 /// As `go build` does it.
@@ -41,25 +63,25 @@ pub fn go() -> Result<PathBuf> {
     let mut command = Command::new("go");
     // Nothing is looked for outside of what is installed.
     command.env("GOTOOLCHAIN", "local").env("GO111MODULE", "off").args(["build", "-o"]);
-    compile("paths.go", &mut command)
+    compile("paths.go", "paths-go", &mut command)
 }
 
 /// Compiles a source, unless its program is there and newer. The command lacks the output and the
 /// source.
-fn compile(name: &str, command: &mut Command) -> Result<PathBuf> {
+fn compile(name: &str, output: &str, command: &mut Command) -> Result<PathBuf> {
     // A program that is replaced while gdb reads it has no symbols.
     let _one_at_a_time = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
     let (from, dir) = (source(name), target_dir()?.join("programs"));
-    let program = dir.join(name.replace('.', "-"));
+    let program = dir.join(output);
     if is_newer(&program, &from) {
         return Ok(program);
     }
     std::fs::create_dir_all(&dir)?;
     give_away(&dir)?;
     let fresh = program.with_extension(std::process::id().to_string());
-    let output = command.arg(&fresh).arg(&from).output();
-    let output = output.with_context(|| format!("start the compiler of {name}"))?;
-    ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    let done = command.arg(&fresh).arg(&from).output();
+    let done = done.with_context(|| format!("start the compiler of {name}"))?;
+    ensure!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
     give_away(&fresh)?;
     std::fs::rename(&fresh, &program)?;
     Ok(program)

@@ -13,5 +13,6 @@ pub mod nginx;
 pub mod peers;
 pub mod program;
 pub mod reported;
+pub mod shape;
 pub mod target;
 pub mod ways;

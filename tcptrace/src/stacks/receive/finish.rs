@@ -3,7 +3,7 @@
 use tcptrace_common::stack::{end, stack_flag};
 use tcptrace_common::unwind::{RuleKey, cfa};
 
-use super::{Case, Stacks, Updates, failed};
+use super::{Case, Stacks, Updates};
 use crate::lifecycle::stack::StackStatus;
 use crate::stacks::interpreter::Python;
 use crate::stacks::mappings::Backing;
@@ -16,24 +16,12 @@ use crate::stacks::walk::{self, Stop, Walked};
 struct Missing;
 
 impl Stacks {
-    pub(super) fn stack(&mut self, mut case: Case<'_>, updates: &mut Updates) -> RawStack {
-        let mut frames = self.walked(&case, updates);
-        if let Err(reason) = self.look_again(&mut case, &frames, updates) {
-            return failed(case.record, reason);
-        }
-        let before = frames.len();
-        let mut ending = self.finish(&mut case, &mut frames, updates);
-        if ending == Err(Missing) {
-            // A library may have come since the memory map was read.
-            if let Err(reason) = self.look_again(&mut case, &frames, updates) {
-                return failed(case.record, reason);
-            }
-            frames.truncate(before);
-            ending = self.finish(&mut case, &mut frames, updates);
-        }
-        let ending = ending.unwrap_or_else(|Missing| self.no_rule(&case, &mut frames));
-        let ending = self.checked(&case, &mut frames, ending, updates);
-        self.placed(&case, &frames, &ending)
+    pub(super) fn stack(&mut self, case: &Case<'_>, updates: &mut Updates) -> RawStack {
+        let mut frames = self.walked(case, updates);
+        let ending = self.finish(case, &mut frames, updates);
+        let ending = ending.unwrap_or_else(|Missing| self.no_rule(case, &mut frames));
+        let ending = self.checked(case, &mut frames, ending, updates);
+        self.placed(case, &frames, &ending)
     }
 
     /// The frames that the kernel side has walked. Only a signal frame makes a later one a leaf.
@@ -48,33 +36,10 @@ impl Stacks {
         walked.collect()
     }
 
-    /// Reads the memory map once more where a frame lies in no mapping that is known.
-    fn look_again(
-        &mut self,
-        case: &mut Case<'_>,
-        frames: &[Walked],
-        updates: &mut Updates,
-    ) -> Result<(), &'static str> {
-        let image = self.images.get_mut(case.tag);
-        let is_known =
-            |frame: &Walked| image.as_ref().is_some_and(|image| image.mapping(frame.pc).is_some());
-        if case.has_looked || frames.iter().all(is_known) {
-            return Ok(());
-        }
-        case.has_looked = true;
-        match self.look(case.record, case.tag, updates) {
-            Ok(tag) => case.tag = tag,
-            Err(reason::CHANGED) => return Err(reason::CHANGED),
-            // It is gone: what is known has to do.
-            Err(_) => {}
-        }
-        Ok(())
-    }
-
     /// Walks on where the kernel side could not.
     fn finish(
         &mut self,
-        case: &mut Case<'_>,
+        case: &Case<'_>,
         frames: &mut Vec<Walked>,
         updates: &mut Updates,
     ) -> Result<Ending, Missing> {
