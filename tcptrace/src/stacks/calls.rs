@@ -22,6 +22,17 @@ pub fn is_java_return(code: [u8; RETURN_BYTES]) -> bool {
     code.starts_with(JAVA_RETURN) || code.starts_with(JAVA_22_RETURN)
 }
 
+/// Where a method returns to the stub by which native code calls Java: `mov rdi, [rbp - 40]; mov
+/// esi, [rbp - 32]; cmp esi, …`.
+const JAVA_STUB: &[u8] = &[0x48, 0x8b, 0x7d, 0xd8, 0x8b, 0x75, 0xe0, 0x83, 0xfe];
+
+/// Whether the code at a return address shows that the function keeps `rbp` for its frame, though
+/// compiled Java does not: the interpreter, and the stub that Java is called by.
+#[must_use]
+pub fn has_java_frame(code: [u8; RETURN_BYTES]) -> bool {
+    is_java_return(code) || code.starts_with(JAVA_STUB)
+}
+
 /// A call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {

@@ -8,6 +8,7 @@ use tcptrace_common::stack::{BUDGET, ProcessEntry, StackHeader, end};
 
 use super::identity::{self, Now};
 use super::interpreter::Python;
+use super::java;
 use super::mappings::{self, Backing, Mapping};
 use super::open::{Code, Files};
 use super::raw::Origin;
@@ -27,11 +28,13 @@ pub struct Image {
     codes: HashMap<usize, Option<Arc<Code>>>,
     /// Its interpreter.
     pub python: Python,
+    /// Whether all code that it makes at run time keeps frame pointers, once that was asked.
+    made_frames: Option<bool>,
 }
 
 impl Image {
     fn new(mappings: Vec<Mapping>) -> Self {
-        Self { mappings, codes: HashMap::new(), python: Python::Undecided }
+        Self { mappings, codes: HashMap::new(), python: Python::Undecided, made_frames: None }
     }
 
     /// Its executable mappings.
@@ -79,6 +82,13 @@ impl Image {
                 Some((code, offset)) => Origin::File(Arc::clone(&code.module), offset),
             },
         }
+    }
+
+    /// Whether all code that it makes at run time keeps frame pointers, as far as is known. Java's
+    /// does so when it is told to.
+    pub fn keeps_made_frames(&mut self, task: &Task) -> bool {
+        let is_java = self.has_file("libjvm.so");
+        *self.made_frames.get_or_insert_with(|| !is_java || java::keeps_frame_pointers(task.pid))
     }
 
     /// Whether a file of this name is mapped, such as `libjvm.so`.

@@ -13,6 +13,7 @@ mod file_id;
 pub mod identity;
 pub mod image;
 pub mod interpreter;
+pub mod java;
 pub mod mappings;
 pub mod module;
 pub mod newcomers;

@@ -58,6 +58,15 @@ pub fn rust() -> Result<PathBuf> {
     compile("paths.rs", "paths-rs", &mut command)
 }
 
+/// Java, for `java -cp` this directory.
+pub fn java() -> Result<PathBuf> {
+    let classes = target_dir()?.join("programs").join(format!("java-{}", std::process::id()));
+    let mut command = Command::new("javac");
+    let done = command.arg("-d").arg(&classes).arg(source("Paths.java")).output()?;
+    ensure!(done.status.success(), "javac: {}", String::from_utf8_lossy(&done.stderr));
+    Ok(classes)
+}
+
 /// As `go build` does it.
 pub fn go() -> Result<PathBuf> {
     let mut command = Command::new("go");

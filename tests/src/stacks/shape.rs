@@ -31,7 +31,7 @@ impl<'a> Shape<'a> {
     pub fn of(pair: &'a NetPair, command: Command) -> Result<Self> {
         let mut running = Scenario::start(&pair.a, command)?;
         running.fact("ready")?;
-        running.tell("listen")?;
+        running.tell("listen 0")?;
         let port = running.parsed("port")?;
         Ok(Self { running, peers: Peers::new(pair)?, port })
     }
@@ -48,6 +48,13 @@ impl<'a> Shape<'a> {
         let opened = format!("0 {} {}", ports.local, ports.remote);
         self.running.wait_facts("opened", |all| all.contains(&opened).then_some(()))?;
         Ok(ports)
+    }
+
+    /// Makes `paths.js` connect along a path.
+    pub fn connect(&mut self, path: u32) -> Result<Ports> {
+        let (address, port) = self.peers.address()?;
+        self.running.tell(&format!("connect {path} {address} {port}"))?;
+        self.peers.accept()
     }
 
     /// Makes it accept, and run another program at once.

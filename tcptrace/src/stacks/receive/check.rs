@@ -5,12 +5,14 @@ use tcptrace_common::unwind::{cfa, rule_flag};
 use super::{Case, Stacks, Updates};
 use crate::stacks::calls::{self, CALL_BYTES, Call};
 use crate::stacks::open;
+use crate::stacks::raw::Origin;
 use crate::stacks::reason::Ending;
 use crate::stacks::walk::Walked;
 
 impl Stacks {
     /// Checks each frame that was reached by an assumption, or from one that was: it has to follow
-    /// a call that can have led to the frame before. What fails is cut off.
+    /// a call that can have led to the frame before, which must have kept a frame pointer. What
+    /// fails is cut off.
     pub(super) fn checked(
         &mut self,
         case: &Case<'_>,
@@ -23,7 +25,10 @@ impl Stacks {
             let Some(frame) = frames.get(index).copied() else { break };
             let callee = index.checked_sub(1).and_then(|index| frames.get(index)).copied();
             if is_doubtful
-                && !callee.is_some_and(|callee| self.is_call(case, &frame, &callee, updates))
+                && !callee.is_some_and(|callee| {
+                    self.has_frame(case, frames, index - 1)
+                        && self.is_call(case, &frame, &callee, updates)
+                })
             {
                 frames.truncate(index);
                 return self.no_rule(case, frames);
@@ -31,11 +36,39 @@ impl Stacks {
             let rule = self.rule(case.tag, &case.record.header.task, &frame, updates);
             is_doubtful |= rule.is_some_and(|rule| rule.flags & rule_flag::ASSUMED != 0);
         }
-        // Where nothing says that it is the outermost frame, a zero in a register does not either.
-        if ending == Ending::Complete && self.is_assumed_jit(case, frames, updates) {
+        // Where nothing says that it is the outermost frame, a zero in a register does not either;
+        // and what else its register may be says as little.
+        let by_register = matches!(
+            ending,
+            Ending::Complete | Ending::Broken | Ending::Unreadable | Ending::NoCode(_)
+        );
+        if by_register && self.is_assumed_jit(case, frames, updates) {
             return self.no_rule(case, frames);
         }
         ending
+    }
+
+    /// Whether a frame has a frame pointer, as far as it is made code. What native code was called
+    /// by has one in Java too, and so has its interpreter; of compiled methods a later frame's
+    /// `rbp` would be taken for theirs, and all frames between be missing.
+    fn has_frame(&mut self, case: &Case<'_>, frames: &[Walked], index: usize) -> bool {
+        let task = &case.record.header.task;
+        let Some(image) = self.images.get_mut(case.tag) else { return false };
+        if image.keeps_made_frames(task) {
+            return true;
+        }
+        let mut is_made = |index: usize| {
+            let frame = frames.get(index);
+            frame.is_some_and(|frame| {
+                matches!(image.origin(frame.pc, task, &mut self.files), Origin::Jit)
+            })
+        };
+        let calls_made = index.checked_sub(1).is_none_or(&mut is_made);
+        if !is_made(index) || !calls_made {
+            return true;
+        }
+        let code = frames.get(index).and_then(|frame| open::memory(task.pid, frame.pc));
+        code.is_some_and(calls::has_java_frame)
     }
 
     fn is_assumed(&mut self, case: &Case<'_>, frame: &Walked, updates: &mut Updates) -> bool {
