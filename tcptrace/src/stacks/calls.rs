@@ -101,6 +101,17 @@ mod tests {
     }
 
     #[test]
+    fn what_keeps_a_frame_in_java() {
+        let code = |start: &[u8]| {
+            let mut code = [0x90; RETURN_BYTES];
+            code[..start.len()].copy_from_slice(start);
+            code
+        };
+        assert!(has_java_frame(code(JAVA_RETURN)) && has_java_frame(code(JAVA_STUB)));
+        assert!(!is_java_return(code(JAVA_STUB)) && !has_java_frame(code(&[])));
+    }
+
+    #[test]
     fn other_instructions_are_no_calls() {
         for code in [
             &[0x90][..],

@@ -208,12 +208,6 @@ impl Images {
         self.processes.get(&key).is_some_and(|process| process.start_ns == task.start_ns)
     }
 
-    /// The tag of a process; 0: not known.
-    #[must_use]
-    pub fn tag_of(&self, key: u32) -> u32 {
-        self.processes.get(&key).map_or(0, |process| process.tag)
-    }
-
     /// Whether it is open yet if an image runs Python.
     #[must_use]
     pub fn is_undecided(&self, tag: u32) -> bool {

@@ -214,6 +214,19 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
     }
 
     #[test]
+    fn a_file_stays_the_same_under_another_name() {
+        let one = |line: &str| parse(line.as_bytes()).remove(0);
+        let old = one("1000-3000 r-xp 00001000 08:01 5 /bin/a\n");
+        assert_eq!(old, one("1000-3000 r-xp 00001000 08:01 5 /bin/a (deleted)\n"));
+        let other = one("1000-3000 r-xp 00001000 08:01 6 /bin/a\n");
+        assert!(old != other && !old.has_same_code(&other, 0x1000));
+        let part = one("2000-3000 r-xp 00002000 08:01 5 /bin/b\n");
+        assert!(old.has_same_code(&part, 0x2000));
+        let moved = one("2000-3000 r-xp 00001000 08:01 5 /bin/a\n");
+        assert!(!old.has_same_code(&moved, 0x2000));
+    }
+
+    #[test]
     fn addresses_are_found_and_gaps_are_not() {
         let mappings = parse(MAPS);
         assert_eq!(find(&mappings, 0x55d0_c000_2000), Some(0));
