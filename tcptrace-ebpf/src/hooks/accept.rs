@@ -40,10 +40,12 @@ fn on_exit(ctx: &TracePointContext) -> Option<()> {
         };
     }
     let sk = sock_at(returned as u64)?;
-    accepted(sk)?.open_stack = stack::capture(Asker::Call);
+    let memory = accepted(sk)?;
     if let Some(listener) = first_argument().and_then(sock_at) {
         served(listener);
     }
+    // Last: whatever comes after is verified once for each way through the walk.
+    memory.open_stack = stack::capture(Asker::Call);
     Some(())
 }
 
