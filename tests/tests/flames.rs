@@ -24,7 +24,8 @@ fn leak(format: &str) -> Result<String> {
     }
     shape.leak();
     for ports in sockets {
-        Told::of(&mut tool, ports)?;
+        let told = Told::of(&mut tool, ports)?;
+        ensure!(told.status == "ok", "{told:?}");
     }
     let finished = drawing.interrupt()?.expect_code(0)?;
     let lines: Vec<_> = finished.stdout.iter().map(|line| line.text()).collect();

@@ -151,20 +151,23 @@ fn forked_children() -> Result<()> {
     let mut tool = bench::trace(&pair)?;
     let mut shape = Shape::start(&pair, &alpha()?)?;
     let mut own = accept(&mut shape)?;
-    let (mut plugged, mut addresses, mut children) = (Vec::new(), Vec::new(), Vec::new());
-    for library in &libraries {
-        children.push(shape.tell("fork", "child")?);
+    let mut addresses = Vec::new();
+    for (library, function) in libraries.iter().zip(["one_plugin", "two_plugin"]) {
+        shape.tell("fork", "child")?;
         own.extend(accept(&mut shape)?);
         addresses.push(shape.tell(&format!("load {}", library.display()), "loaded")?);
-        plugged.push([shape.accept("plugin")?, shape.accept("plugin")?]);
+        let plugged = [shape.accept("plugin")?, shape.accept("plugin")?];
+        // While the child is there, so that it cannot be too late to read its memory map.
+        shape.leak();
+        all(&mut tool, &own, &ALPHA)?;
+        all(&mut tool, &plugged, &["alpha_inner", "alpha_outer", function, "through"])?;
+        own.clear();
         shape.tell("leave", "left")?;
     }
     own.extend(accept(&mut shape)?);
     ensure!(addresses[0] == addresses[1], "the libraries lie apart: {addresses:?}");
     shape.leak();
-    all(&mut tool, &own, &ALPHA)?;
-    all(&mut tool, &plugged[0], &["alpha_inner", "alpha_outer", "one_plugin", "through"])?;
-    all(&mut tool, &plugged[1], &["alpha_inner", "alpha_outer", "two_plugin", "through"])
+    all(&mut tool, &own, &ALPHA)
 }
 
 /// A library takes the place of another one.

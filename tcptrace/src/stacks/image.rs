@@ -265,6 +265,13 @@ impl Images {
             })
     }
 
+    /// The image of a process that runs this very program: fork() keeps its identity.
+    #[must_use]
+    pub fn of_program(&self, program: u64) -> Option<u32> {
+        let mut known = self.processes.values();
+        known.find(|known| program != 0 && known.program == program).map(|known| known.tag)
+    }
+
     /// Whether an image has code at all of these addresses.
     #[must_use]
     pub fn covers(&self, tag: u32, addresses: &[u64]) -> bool {

@@ -188,7 +188,8 @@ impl Stacks {
             Ok(tag) => tag,
             Err(reason::CHANGED) => return Err(reason::CHANGED),
             Err(_) if self.images.has(old) => old,
-            Err(reason) => return Err(reason),
+            // It is gone; a relative that runs the same program has the same image.
+            Err(reason) => self.images.of_program(record.header.program).ok_or(reason)?,
         };
         Ok(Case { record, tag, knew_python })
     }
