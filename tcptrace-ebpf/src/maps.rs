@@ -40,7 +40,7 @@ pub static HINTED: LruHashMap<u32, u64> = LruHashMap::with_max_entries(1 << 12, 
 #[map]
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 
-/// Stacks for user space. User space sets the size.
+/// Stacks for user space: room for 150 that it has to finish.
 #[map]
 pub static STACKS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
 

@@ -141,8 +141,9 @@ fn node(options: &[&str]) -> Result<(Told, u32)> {
     let pair = NetPair::new()?;
     let mut tool = bench::trace(&pair)?;
     let mut command = Command::new("node");
-    // With a perf map V8 also writes a log into its working directory.
-    command.args(options).arg(source("paths.js")).current_dir(std::env::temp_dir());
+    // With a perf map V8 would also write a log into its working directory.
+    command.args(["--no-logfile-per-isolate", "--logfile=/dev/null"]);
+    command.args(options).arg(source("paths.js"));
     let mut shape = Shape::of(&pair, command)?;
     shape.connect(0)?;
     let ports = shape.connect(0)?;

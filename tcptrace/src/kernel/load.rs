@@ -17,12 +17,10 @@ use super::{counters, offsets, snapshot};
 /// Where the kernel describes its types.
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
-/// The oldest kernel on which everything that a report needs is there.
-/// Size of the ring buffer of stacks, bytes: room for two hundred that user space has to finish.
-const STACK_RING: u32 = 4 << 20;
 /// A page: the smallest ring buffer there is.
 const SMALLEST_RING: u32 = 4096;
 
+/// The oldest kernel on which everything that a report needs is there.
 const OLDEST: (u32, u32) = (6, 1);
 
 static PROGRAMS: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrace-bpf"));
@@ -70,13 +68,18 @@ impl Kernel {
         let offsets = offsets::resolve(&btf);
         let absent_fields = check_fields(&offsets)?;
         let settings = settings(host, wish);
-        let mut ebpf = EbpfLoader::new()
+        let mut loader = EbpfLoader::new();
+        if !wish.stacks {
+            // Maps that nobody uses then, as small as the kernel lets them be.
+            loader.map_max_entries("STACKS", SMALLEST_RING);
+            loader.map_max_entries("PROCESSES", 1).map_max_entries("SEEN", 1);
+        }
+        let mut ebpf = loader
             .btf(Some(&types))
             .override_global("OFFSETS", &offsets[..], true)
             .override_global("SETTINGS", &settings[..], true)
             .override_global(aya_log::LEVEL, &log_level(wish), false)
             .map_max_entries("EVENTS", wish.ring_bytes)
-            .map_max_entries("STACKS", if wish.stacks { STACK_RING } else { SMALLEST_RING })
             .load(PROGRAMS)
             .map_err(|error| explain(host, anyhow!(error)))?;
         let hooks = attach(&mut ebpf, &btf, &types, wish).map_err(|error| explain(host, error))?;
