@@ -142,7 +142,7 @@ pub const PYTHON_FRAME_BYTES: usize = 80;
 pub const BUDGET: u32 = 64;
 /// Time in which the budget of a process grows by one, ns.
 pub const BUDGET_REFILL_NS: u64 = 125_000_000;
-/// The same for all processes together that are not known yet: the entry of pid 0.
+/// The same for all processes together that are not known yet: the entry of the map `STRANGERS`.
 pub const STRANGERS_BUDGET: u32 = 512;
 /// As [`BUDGET_REFILL_NS`].
 pub const STRANGERS_REFILL_NS: u64 = 4_000_000;

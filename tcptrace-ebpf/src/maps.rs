@@ -49,6 +49,11 @@ pub static STACKS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
 #[map]
 pub static PROCESSES: LruHashMap<u32, ProcessEntry> = LruHashMap::with_max_entries(1 << 13, 0);
 
+/// The budget of all processes together that are not known yet. Not in [`PROCESSES`], which may
+/// replace any of its entries: nothing would ever be learned again.
+#[map]
+pub static STRANGERS: Array<ProcessEntry> = Array::with_max_entries(1, 0);
+
 /// Rules for the walk through a stack: a program needs some dozens.
 #[map]
 pub static RULES: HashMap<RuleKey, Rule> = HashMap::with_max_entries(1 << 16, BPF_F_NO_PREALLOC);

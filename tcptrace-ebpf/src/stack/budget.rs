@@ -4,14 +4,14 @@
 use tcptrace_common::stack::{BUDGET, BUDGET_REFILL_NS, ProcessEntry};
 use tcptrace_common::stack::{STRANGERS_BUDGET, STRANGERS_REFILL_NS};
 
-use crate::maps::PROCESSES;
+use crate::maps::STRANGERS;
 
 /// Takes one token; false where there is none. Two CPUs may take the same one.
 #[inline(always)]
 pub fn pay(process: Option<*mut ProcessEntry>, now: u64) -> bool {
     let (entry, most, refill_ns) = match process {
         Some(entry) => (Some(entry), BUDGET, BUDGET_REFILL_NS),
-        None => (PROCESSES.get_ptr_mut(0), STRANGERS_BUDGET, STRANGERS_REFILL_NS),
+        None => (STRANGERS.get_ptr_mut(0), STRANGERS_BUDGET, STRANGERS_REFILL_NS),
     };
     let Some(entry) = entry else { return false };
     // SAFETY: a value of the map lives at least until this program returns; it holds integers

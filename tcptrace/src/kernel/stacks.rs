@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use anyhow::{Context as _, Result};
-use aya::maps::{HashMap, MapData, MapError, RingBuf};
+use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
 use aya::{Ebpf, Pod};
 use tcptrace_common::Wire;
 use tcptrace_common::stack::{ProcessEntry, STRANGERS_BUDGET};
@@ -33,15 +33,15 @@ impl StackMaps {
     /// When they were taken before.
     pub fn take(ebpf: &mut Ebpf) -> Result<Self> {
         let mut map = |name: &str| ebpf.take_map(name).with_context(|| format!("no map {name}"));
-        let mut maps = Self {
+        let mut strangers = Array::<_, Plain<ProcessEntry>>::try_from(map("STRANGERS")?)?;
+        let full = ProcessEntry { budget: STRANGERS_BUDGET, ..ProcessEntry::default() };
+        strangers.set(0, Plain(full), 0).context("cannot have unknown processes copied")?;
+        Ok(Self {
             ring: RingBuf::try_from(map("STACKS")?)?,
             processes: HashMap::try_from(map("PROCESSES")?)?,
             rules: HashMap::try_from(map("RULES")?)?,
             seen: HashMap::try_from(map("SEEN")?)?,
-        };
-        let strangers = ProcessEntry { budget: STRANGERS_BUDGET, ..ProcessEntry::default() };
-        maps.set_process(0, Some(&strangers))?;
-        Ok(maps)
+        })
     }
 
     /// What to wait on for records.
