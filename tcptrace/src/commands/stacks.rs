@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use tcptrace_common::stack::stack_id;
 
 use crate::kernel::stacks::StackMaps;
 use crate::lifecycle::stack::{Stack, StackStatus};
+use crate::stacks::raw::RawStack;
 use crate::stacks::receive::{Stacks, Updates};
 use crate::stacks::symbols::Namer;
 
@@ -20,6 +21,11 @@ use crate::stacks::symbols::Namer;
 const SWEEP: Duration = Duration::from_secs(5);
 /// How long a report waits for stacks that are on their way.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Why there is no stack while the thread cannot be asked.
+const HELD_UP: &str = "reading the files of some process takes too long";
+/// How often the state is tried for while another has it.
+const RETRY: Duration = Duration::from_millis(1);
 
 /// A thread that takes stacks from the kernel side and tells it how to walk them: a process waits
 /// for nothing, but may be gone soon, so its memory map is read at once.
@@ -30,6 +36,8 @@ pub struct StackService {
     namer: Namer,
     /// Stacks with names, by id.
     named: HashMap<u64, Arc<Stack>>,
+    /// Whether the thread did not answer in time for this report.
+    is_held_up: bool,
 }
 
 #[derive(Default)]
@@ -56,6 +64,20 @@ impl Shared {
         // A thread that panicked left numbers and maps that are whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// The same for whoever must not wait for the thread: it reads files of strangers, and one on a
+    /// file system whose server does not answer stops it for good. `None`: it is busy all the time.
+    fn state_soon(&self) -> Option<MutexGuard<'_, State>> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.state.try_lock() {
+                Ok(state) => return Some(state),
+                Err(TryLockError::Poisoned(state)) => return Some(state.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return None,
+                Err(TryLockError::WouldBlock) => thread::sleep(RETRY),
+            }
+        }
+    }
 }
 
 impl StackService {
@@ -71,19 +93,30 @@ impl StackService {
         let thread = thread::Builder::new().name("stacks".to_owned());
         let thread = thread.spawn(move || server.run()).context("cannot start a thread")?;
         let namer = Namer::new();
-        Ok(Self { shared, wake, thread: Some(thread), namer, named: HashMap::new() })
+        Ok(Self {
+            shared,
+            wake,
+            thread: Some(thread),
+            namer,
+            named: HashMap::new(),
+            is_held_up: false,
+        })
     }
 
     /// Has processes looked at before they open a socket: then their very first stack is walked in
     /// the kernel, Python functions included. Their pids are those of the initial namespace.
     pub fn meet(&self, tasks: Vec<Task>) {
-        self.shared.state().to_meet = tasks;
+        if let Some(mut state) = self.shared.state_soon() {
+            state.to_meet = tasks;
+        }
         wake(&self.wake);
     }
 
     /// Waits until the stacks that have been sent so far were taken, but not for long.
-    pub fn catch_up(&self) {
-        let mut state = self.shared.state();
+    pub fn catch_up(&mut self) {
+        let state = self.shared.state_soon();
+        self.is_held_up = state.is_none();
+        let Some(mut state) = state else { return };
         state.asked += 1;
         let asked = state.asked;
         wake(&self.wake);
@@ -100,9 +133,9 @@ impl StackService {
         if let Some(stack) = self.named.get(&id) {
             return Arc::clone(stack);
         }
-        let raw = self.shared.state().stacks.get(id).cloned();
-        let Some(raw) = raw else {
-            let status = StackStatus::Failed("it has not arrived".to_owned());
+        let Some(raw) = self.raw(id) else {
+            let reason = if self.is_held_up { HELD_UP } else { "it has not arrived" };
+            let status = StackStatus::Failed(reason.to_owned());
             return Arc::new(Stack { status, id, ..Stack::default() });
         };
         let stack = Arc::new(Stack { id, ..self.namer.name(&raw) });
@@ -110,18 +143,34 @@ impl StackService {
         stack
     }
 
+    fn raw(&mut self, id: u64) -> Option<RawStack> {
+        if self.is_held_up {
+            return None;
+        }
+        let state = self.shared.state_soon();
+        self.is_held_up = state.is_none();
+        state?.stacks.get(id).cloned()
+    }
+
     /// Says which stacks sockets still have.
     pub fn keep(&mut self, wanted: HashSet<u64>) {
         self.named.retain(|id, _| wanted.contains(id));
-        self.shared.state().wanted = wanted;
+        if let Some(mut state) = self.shared.state_soon() {
+            state.wanted = wanted;
+        }
     }
 }
 
 impl Drop for StackService {
     fn drop(&mut self) {
-        self.shared.state().is_over = true;
+        let state = self.shared.state_soon();
+        let is_held_up = state.is_none();
+        if let Some(mut state) = state {
+            state.is_over = true;
+        }
         wake(&self.wake);
-        if let Some(thread) = self.thread.take() {
+        // One that is held up is left behind.
+        if let Some(thread) = self.thread.take().filter(|_| !is_held_up) {
             // It has nothing to say; a panic was printed.
             let _ = thread.join();
         }
@@ -244,4 +293,20 @@ fn wake(event: &OwnedFd) {
     // SAFETY: eight bytes to read from, as eventfd(2) wants. It can only fail when the count is
     // full, and then the thread is awake.
     unsafe { libc::write(event.as_raw_fd(), one.as_ptr().cast(), 8) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_long_for_a_thread_that_is_held_up() {
+        let shared = Shared::default();
+        let held = shared.state();
+        let began = Instant::now();
+        assert!(shared.state_soon().is_none());
+        assert!(began.elapsed() >= PATIENCE);
+        drop(held);
+        assert!(shared.state_soon().is_some());
+    }
 }
