@@ -388,7 +388,10 @@ fn read(task: &Task, program: u64) -> Result<Vec<Mapping>, &'static str> {
     now().ok_or(reason::GONE)?;
     let mappings = mappings::read(task.pid).ok_or(reason::GONE)?;
     let after = now().ok_or(reason::GONE)?;
-    if after.runs(program, task) { Ok(mappings) } else { Err(reason::OTHER_PROGRAM) }
+    if after.runs(program, task) {
+        return Ok(mappings);
+    }
+    Err(if after.program().is_some() { reason::OTHER_PROGRAM } else { reason::HIDDEN })
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ pub const GONE: &str = "the process was gone before its memory map could be read
 /// It ran exec() before its memory map was read.
 pub const OTHER_PROGRAM: &str =
     "the process ran another program before its memory map could be read";
+/// `/proc/PID/stat` hides the program from those who may not trace it.
+pub const HIDDEN: &str = "which program the process runs may not be seen (needs CAP_SYS_PTRACE)";
 /// [`super::image::Images`] is full.
 pub const TOO_MANY_PROCESSES: &str = "more processes have stacks than are kept";
 /// Code was unmapped, and other code mapped there, since the rules were made that led through it.
