@@ -6,6 +6,7 @@
 mod jit;
 mod key;
 mod native;
+mod steady;
 mod worker;
 
 use tcptrace_common::memory::Task;

@@ -13,11 +13,14 @@ use std::time::Duration;
 use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{CodeInfo, Input, Sym, Symbolizer};
 
+use super::steady::steady;
 use crate::lifecycle::text;
 use crate::stacks::file_id::FileId;
 
 /// Files that are kept open with what was read of them.
 const FILES_MAX: usize = 64;
+/// Most bytes of copies that are kept.
+const COPIES_MAX: u64 = 256 << 20;
 
 /// A place whose names are wanted.
 struct Request {
@@ -85,20 +88,23 @@ impl Worker {
 /// What the thread works with.
 struct Reader {
     symbolizer: Symbolizer,
-    files: HashMap<FileId, File>,
+    /// `None`: cannot be read safely.
+    files: HashMap<FileId, Option<File>>,
+    /// Bytes of those that are copies.
+    copied: u64,
 }
 
 impl Reader {
     fn new() -> Self {
-        Self { symbolizer: Symbolizer::new(), files: HashMap::new() }
+        Self { symbolizer: Symbolizer::new(), files: HashMap::new(), copied: 0 }
     }
 
     fn names(&mut self, request: Request) -> Vec<Named> {
-        if self.files.len() >= FILES_MAX && !self.files.contains_key(&request.id) {
-            *self = Self::new();
+        if !self.files.contains_key(&request.id) {
+            self.open(request.id, request.file);
         }
         // One descriptor for each file: what was read is remembered by its path.
-        let file = self.files.entry(request.id).or_insert(request.file);
+        let Some(Some(file)) = self.files.get(&request.id) else { return Vec::new() };
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         let mut elf = Elf::new(path);
         self.names_in(&elf, request.offset).unwrap_or_else(|| {
@@ -106,6 +112,15 @@ impl Reader {
             elf.debug_syms = false;
             self.names_in(&elf, request.offset).unwrap_or_default()
         })
+    }
+
+    fn open(&mut self, id: FileId, file: File) {
+        if self.files.len() >= FILES_MAX || self.copied >= COPIES_MAX {
+            *self = Self::new();
+        }
+        let steady = steady(file);
+        self.copied += steady.as_ref().map_or(0, |(_, copied)| *copied);
+        self.files.insert(id, steady.map(|(file, _)| file));
     }
 
     /// `None`: the file could not be understood.
