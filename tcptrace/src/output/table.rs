@@ -21,7 +21,7 @@ mod tail;
 use std::io::{self, Write};
 
 use super::{Output, cell, units};
-use crate::lifecycle::report::{Group, Report};
+use crate::lifecycle::report::{Degradation, Group, Report};
 
 use columns::{Columns, Need};
 
@@ -90,8 +90,13 @@ fn untraced(report: &Report, style: &Style) -> Vec<String> {
     if sockets == 0 || style.rows || !style.stacks {
         return Vec::new();
     }
-    let text =
-        format!("no stack for {}: opened before the trace began", units::count(sockets, "socket"));
+    let is_inside = |own: &Degradation| own.token == "not-initial-pid-namespace";
+    let or_outside = match report.degradations.iter().any(is_inside) {
+        true => ", or by a process outside this pid namespace",
+        false => "",
+    };
+    let count = units::count(sockets, "socket");
+    let text = format!("no stack for {count}: opened before the trace began{or_outside}");
     vec![String::new(), paint::faint(&cell::cut(&text, style.width), style.color)]
 }
 
