@@ -107,9 +107,10 @@ fn java_without_frame_pointers() -> Result<()> {
             let is_all = told.status == "ok"
                 && told.functions.iter().filter(|name| *name == "Interpreter").count() >= 5
                 && !told.functions.iter().any(|name| name == INNER);
+            // The map is a snapshot: what was compiled again since has no name, and is no wrong one.
             let is_cut = told.status == "truncated"
                 && told.reason.contains(REMEDY)
-                && matches!(last, Some(INNER | OUTER));
+                && matches!(last, Some(INNER | OUTER | "?"));
             ensure!(is_cut || is_all, "{told:?}");
         }
     }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
@@ -58,9 +59,11 @@ pub fn rust() -> Result<PathBuf> {
     compile("paths.rs", "paths-rs", &mut command)
 }
 
-/// Java, for `java -cp` this directory.
+/// Java, for `java -cp` this directory, which is the caller's own: it may remove it.
 pub fn java() -> Result<PathBuf> {
-    let classes = target_dir()?.join("programs").join(format!("java-{}", std::process::id()));
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let (pid, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let classes = target_dir()?.join("programs").join(format!("java-{pid}-{count}"));
     let mut command = Command::new("javac");
     let done = command.arg("-d").arg(&classes).arg(source("Paths.java")).output()?;
     ensure!(done.status.success(), "javac: {}", String::from_utf8_lossy(&done.stderr));
