@@ -103,17 +103,17 @@ const fn is_unfinished(end: u32) -> bool {
 /// Sends the stack unless it was sent before.
 #[inline(always)]
 fn deliver(record: &mut Record, process: Option<*mut ProcessEntry>) -> Option<u64> {
-    let mut id = record.header.id;
     if is_unfinished(record.header.end) {
         if budget::pay(process, record.header.time_ns) {
             count(Counter::StackMisses);
             copy::stack(record);
         } else {
             record.header.end = end::BUDGET;
-            id = fold(fold(record.frames[0], u64::from(record.header.tag)), u64::from(end::BUDGET));
-            record.header.id = id;
+            record.header.id =
+                fold(fold(record.frames[0], u64::from(record.header.tag)), u64::from(end::BUDGET));
         }
     }
+    let id = record.header.id;
     if !is_unfinished(record.header.end) {
         if SEEN.get_ptr(id).is_some() {
             return Some(id);

@@ -4,7 +4,8 @@
 //! then kill this process with SIGBUS. Each read is bounded, since anyone can make a file.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+
+use super::bytes::{self, u16_at, u32_at, u64_at};
 
 const HEADER_BYTES: usize = 64;
 const PROGRAM_HEADER_BYTES: usize = 56;
@@ -55,13 +56,7 @@ impl Range {
     /// Reads it; `None` where it is too long or the file ends before it.
     #[must_use]
     pub fn read(&self, file: &File, most_bytes: u64) -> Option<Vec<u8>> {
-        let is_there = self.offset.checked_add(self.size)? <= file.metadata().ok()?.len();
-        if !is_there || self.size > most_bytes {
-            return None;
-        }
-        let mut bytes = vec![0; usize::try_from(self.size).ok()?];
-        file.read_exact_at(&mut bytes, self.offset).ok()?;
-        Some(bytes)
+        bytes::read(file, self.offset, self.size, most_bytes)
     }
 }
 
@@ -90,7 +85,7 @@ impl Elf {
     pub fn read(file: &File) -> Option<Self> {
         let header = Range { size: HEADER_BYTES as u64, ..Range::default() };
         let header = header.read(file, HEADER_BYTES as u64)?;
-        if !header.starts_with(IDENT) || half(&header, 18)? != EM_X86_64 {
+        if !header.starts_with(IDENT) || u16_at(&header, 18)? != EM_X86_64 {
             return None;
         }
         let mut elf = Self::default();
@@ -113,12 +108,12 @@ impl Elf {
     }
 
     fn read_segments(&mut self, file: &File, header: &[u8]) -> Option<()> {
-        let count = usize::from(half(header, 56)?);
-        if usize::from(half(header, 54)?) != PROGRAM_HEADER_BYTES || count > MAX_PROGRAM_HEADERS {
+        let count = usize::from(u16_at(header, 56)?);
+        if usize::from(u16_at(header, 54)?) != PROGRAM_HEADER_BYTES || count > MAX_PROGRAM_HEADERS {
             return None;
         }
         let size = (count * PROGRAM_HEADER_BYTES) as u64;
-        let table = Range { offset: long(header, 32)?, size, ..Range::default() };
+        let table = Range { offset: u64_at(header, 32)?, size, ..Range::default() };
         for entry in table.read(file, MAX_TABLE_BYTES)?.chunks_exact(PROGRAM_HEADER_BYTES) {
             self.add_segment(file, entry)?;
         }
@@ -126,12 +121,12 @@ impl Elf {
     }
 
     fn add_segment(&mut self, file: &File, entry: &[u8]) -> Option<()> {
-        let (offset, address, size) = (long(entry, 8)?, long(entry, 16)?, long(entry, 32)?);
+        let (offset, address, size) = (u64_at(entry, 8)?, u64_at(entry, 16)?, u64_at(entry, 32)?);
         let range = Range { offset, address, size };
-        match word(entry, 0)? {
+        match u32_at(entry, 0)? {
             PT_LOAD => {
                 self.loaded.push(range);
-                if word(entry, 4)? & PF_X != 0 {
+                if u32_at(entry, 4)? & PF_X != 0 {
                     self.code.push(range);
                 }
             }
@@ -145,13 +140,13 @@ impl Elf {
     }
 
     fn read_sections(&mut self, file: &File, header: &[u8]) -> Option<()> {
-        if usize::from(half(header, 58)?) != SECTION_HEADER_BYTES {
+        if usize::from(u16_at(header, 58)?) != SECTION_HEADER_BYTES {
             return None;
         }
-        let size = u64::from(half(header, 60)?) * SECTION_HEADER_BYTES as u64;
-        let table = Range { offset: long(header, 40)?, size, ..Range::default() };
+        let size = u64::from(u16_at(header, 60)?) * SECTION_HEADER_BYTES as u64;
+        let table = Range { offset: u64_at(header, 40)?, size, ..Range::default() };
         let table = table.read(file, MAX_TABLE_BYTES)?;
-        let names_index = usize::from(half(header, 62)?);
+        let names_index = usize::from(u16_at(header, 62)?);
         let names = section(table.chunks_exact(SECTION_HEADER_BYTES).nth(names_index)?)?;
         let names = names.read(file, MAX_TABLE_BYTES)?;
         for entry in table.chunks_exact(SECTION_HEADER_BYTES) {
@@ -161,10 +156,10 @@ impl Elf {
     }
 
     fn add_section(&mut self, file: &File, entry: &[u8], names: &[u8]) -> Option<()> {
-        let name = names.get(word(entry, 0)? as usize..).unwrap_or_default();
+        let name = names.get(u32_at(entry, 0)? as usize..).unwrap_or_default();
         let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
         let range = section(entry)?;
-        let has_bytes = word(entry, 4)? != SHT_NOBITS;
+        let has_bytes = u32_at(entry, 4)? != SHT_NOBITS;
         match name {
             b".eh_frame" if has_bytes => self.eh_frame = Some(range),
             b".eh_frame_hdr" if has_bytes => self.eh_frame_hdr = Some(range),
@@ -180,7 +175,7 @@ impl Elf {
 }
 
 fn section(entry: &[u8]) -> Option<Range> {
-    let (offset, address, size) = (long(entry, 24)?, long(entry, 16)?, long(entry, 32)?);
+    let (offset, address, size) = (u64_at(entry, 24)?, u64_at(entry, 16)?, u64_at(entry, 32)?);
     Some(Range { offset, address, size })
 }
 
@@ -188,8 +183,8 @@ fn section(entry: &[u8]) -> Option<Range> {
 /// to 4 bytes.
 fn build_id(mut notes: &[u8]) -> Option<Vec<u8>> {
     loop {
-        let (name_size, size) = (word(notes, 0)? as usize, word(notes, 4)? as usize);
-        let is_build_id = word(notes, 8)? == NT_GNU_BUILD_ID;
+        let (name_size, size) = (u32_at(notes, 0)? as usize, u32_at(notes, 4)? as usize);
+        let is_build_id = u32_at(notes, 8)? == NT_GNU_BUILD_ID;
         let name = notes.get(12..)?.get(..name_size)?;
         let behind_name = notes.get(12..)?.get(name_size.next_multiple_of(4)..)?;
         let id = behind_name.get(..size)?;
@@ -198,18 +193,6 @@ fn build_id(mut notes: &[u8]) -> Option<Vec<u8>> {
         }
         notes = behind_name.get(size.next_multiple_of(4)..)?;
     }
-}
-
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(bytes.get(at..)?.first_chunk().copied()?))
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..)?.first_chunk().copied()?))
-}
-
-fn long(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..)?.first_chunk().copied()?))
 }
 
 #[cfg(test)]

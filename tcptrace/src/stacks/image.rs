@@ -1,6 +1,6 @@
 //! Program images: the executable memory of a process, and which processes share one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tcptrace_common::memory::Task;
@@ -246,11 +246,7 @@ impl Images {
             Ok(mappings) => mappings,
             Err(reason) => return Look::Failed(reason),
         };
-        let look = self.take(who.key, &who.task, tag, mappings);
-        if let Some(process) = self.processes.get_mut(&who.key) {
-            process.program = who.program;
-        }
-        look
+        self.take(who, tag, mappings)
     }
 
     /// Whether a record that was walked by one image leads through code that is other code in a
@@ -279,7 +275,8 @@ impl Images {
         image.is_some_and(|image| addresses.iter().all(|at| image.mapping(*at).is_some()))
     }
 
-    fn take(&mut self, key: u32, task: &Task, tag: u32, mappings: Vec<Mapping>) -> Look {
+    fn take(&mut self, who: &Who, tag: u32, mappings: Vec<Mapping>) -> Look {
+        let Who { key, ref task, program } = *who;
         // A burst of records can come before the kernel side knows the process.
         let known = self.processes.get(&key).filter(|known| known.start_ns == task.start_ns);
         let was_walked = tag != 0;
@@ -300,7 +297,7 @@ impl Images {
         let process = Process {
             pid: task.pid,
             start_ns: task.start_ns,
-            program: 0,
+            program,
             tag: new,
             swept: self.sweeps,
         };
@@ -363,11 +360,10 @@ impl Images {
         if self.by_tag.get(&known.tag).is_none_or(|image| image.goes_on_in(&mappings)) {
             return None;
         }
-        self.take(key, &task, known.tag, mappings);
-        let process = self.processes.get_mut(&key)?;
-        process.program = known.program;
-        let tag = process.tag;
-        Some((key, self.entry(tag, known.program)))
+        let program = known.program;
+        let look = self.take(&Who { key, task, program }, known.tag, mappings);
+        let (Look::New(tag) | Look::Known(tag) | Look::Changed(tag)) = look else { return None };
+        Some((key, self.entry(tag, program)))
     }
 
     /// Forgets processes that are gone, and images that no process has; gives their keys and tags.
@@ -376,7 +372,7 @@ impl Images {
             .processes
             .extract_if(|_, process| !identity::is_alive(process.pid, process.start_ns));
         let gone = gone.map(|(key, _)| key).collect();
-        let used: Vec<u32> = self.processes.values().map(|process| process.tag).collect();
+        let used: HashSet<u32> = self.processes.values().map(|process| process.tag).collect();
         let unused = self.by_tag.extract_if(|tag, _| !used.contains(tag));
         (gone, unused.map(|(tag, _)| tag).collect())
     }
@@ -406,6 +402,10 @@ mod tests {
         Task { pid, start_ns: u64::from(pid), ..Task::default() }
     }
 
+    fn who(key: u32, pid: u32) -> Who {
+        Who { key, task: task(pid), program: 0 }
+    }
+
     const BASE: &str = "1000-2000 r-xp 00001000 08:01 5 /bin/a\n";
 
     fn maps(more: &str) -> Vec<Mapping> {
@@ -415,62 +415,62 @@ mod tests {
     #[test]
     fn forked_children_share_and_others_do_not() {
         let mut images = images();
-        assert_eq!(images.take(1, &task(1), 0, maps("")), Look::New(1));
-        assert_eq!(images.take(2, &task(2), 1, maps("")), Look::Known(1));
+        assert_eq!(images.take(&who(1, 1), 0, maps("")), Look::New(1));
+        assert_eq!(images.take(&who(2, 2), 1, maps("")), Look::Known(1));
         let other = "3000-4000 r-xp 00000000 08:01 6 /lib/b\n";
-        assert_eq!(images.take(3, &task(3), 1, maps(other)), Look::New(2));
-        assert_eq!(images.take(4, &task(4), 0, maps(other)), Look::New(2));
+        assert_eq!(images.take(&who(3, 3), 1, maps(other)), Look::New(2));
+        assert_eq!(images.take(&who(4, 4), 0, maps(other)), Look::New(2));
     }
 
     #[test]
     fn a_library_that_comes_keeps_the_tag_of_a_single_process() {
         let mut images = images();
         let library = maps("3000-4000 r-xp 00000000 08:01 6 /lib/b\n");
-        images.take(1, &task(1), 0, maps(""));
-        assert_eq!(images.take(1, &task(1), 1, library.clone()), Look::Known(1));
-        images.take(2, &task(2), 1, library);
+        images.take(&who(1, 1), 0, maps(""));
+        assert_eq!(images.take(&who(1, 1), 1, library.clone()), Look::Known(1));
+        images.take(&who(2, 2), 1, library);
         let two = maps("3000-4000 r-xp 00000000 08:01 6 /lib/b\n5000-6000 r-xp 0 08:01 7 /lib/c\n");
-        assert_eq!(images.take(1, &task(1), 1, two), Look::New(2), "the other may not have it");
+        assert_eq!(images.take(&who(1, 1), 1, two), Look::New(2), "the other may not have it");
     }
 
     #[test]
     fn code_that_goes_or_is_replaced_gets_a_new_tag() {
         let mut images = images();
         let before = maps("3000-4000 r-xp 00000000 08:01 6 /lib/b\n");
-        images.take(1, &task(1), 0, before);
-        assert_eq!(images.take(1, &task(1), 1, maps("")), Look::New(2), "gone");
+        images.take(&who(1, 1), 0, before);
+        assert_eq!(images.take(&who(1, 1), 1, maps("")), Look::New(2), "gone");
         let replaced = maps("3000-4000 r-xp 00000000 08:01 9 /lib/c\n");
-        images.take(2, &task(2), 0, maps("3000-4000 r-xp 00000000 08:01 6 /lib/b\n"));
-        assert_eq!(images.take(2, &task(2), 1, replaced), Look::Changed(3), "replaced");
+        images.take(&who(2, 2), 0, maps("3000-4000 r-xp 00000000 08:01 6 /lib/b\n"));
+        assert_eq!(images.take(&who(2, 2), 1, replaced), Look::Changed(3), "replaced");
         let jit = maps("7000-8000 r-xp 00000000 00:00 0\n");
-        images.take(3, &task(3), 0, jit);
+        images.take(&who(3, 3), 0, jit);
         let file = maps("7000-7800 r-xp 00000000 08:01 9 /lib/c\n");
-        assert!(matches!(images.take(3, &task(3), 4, file), Look::Changed(_)), "was made code");
+        assert!(matches!(images.take(&who(3, 3), 4, file), Look::Changed(_)), "was made code");
     }
 
     #[test]
     fn made_code_may_come_grow_and_go() {
         let mut images = images();
-        images.take(1, &task(1), 0, maps("7000-8000 rwxp 00000000 00:00 0\n"));
+        images.take(&who(1, 1), 0, maps("7000-8000 rwxp 00000000 00:00 0\n"));
         let grown = maps("7000-9000 rwxp 00000000 00:00 0\n");
-        assert_eq!(images.take(1, &task(1), 1, grown), Look::Known(1));
-        assert_eq!(images.take(1, &task(1), 1, maps("")), Look::Known(1));
+        assert_eq!(images.take(&who(1, 1), 1, grown), Look::Known(1));
+        assert_eq!(images.take(&who(1, 1), 1, maps("")), Look::Known(1));
     }
 
     #[test]
     fn a_burst_of_records_makes_one_image() {
         let mut images = images();
-        images.take(1, &task(1), 0, maps(""));
+        images.take(&who(1, 1), 0, maps(""));
         let grown = maps("7000-8000 rwxp 00000000 00:00 0\n");
-        assert_eq!(images.take(1, &task(1), 0, grown), Look::Known(1));
+        assert_eq!(images.take(&who(1, 1), 0, grown), Look::Known(1));
         let other = mappings::parse(b"1000-2000 r-xp 00001000 08:01 9 /bin/z\n");
-        assert_eq!(images.take(1, &task(1), 0, other), Look::New(2), "after exec()");
+        assert_eq!(images.take(&who(1, 1), 0, other), Look::New(2), "after exec()");
     }
 
     #[test]
     fn processes_that_are_gone_are_swept_with_their_images() {
         let mut images = images();
-        images.take(7, &task(4_194_303), 0, maps(""));
+        images.take(&who(7, 4_194_303), 0, maps(""));
         assert_eq!(images.sweep(), (vec![7], vec![1]));
         assert_eq!(images.sweep(), (vec![], vec![]));
     }

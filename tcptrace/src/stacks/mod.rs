@@ -6,6 +6,7 @@
 //! stacks that the kernel side had no rules for ([`walk`]). [`symbols`] gives names to those that
 //! are shown.
 
+pub mod bytes;
 pub mod calls;
 pub mod elf;
 pub mod expression;
@@ -15,6 +16,7 @@ pub mod image;
 pub mod interpreter;
 pub mod java;
 pub mod mappings;
+pub mod memory;
 pub mod module;
 pub mod newcomers;
 pub mod open;

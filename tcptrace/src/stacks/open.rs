@@ -5,9 +5,11 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use super::elf::Elf;
+use super::file_id::FileId;
 use super::mappings::{Backing, Mapping};
 use super::module::Module;
 use crate::lifecycle::text;
@@ -33,20 +35,11 @@ impl Code {
     }
 }
 
-/// What tells one content of a file from another.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Key {
-    device: u64,
-    inode: u64,
-    modified: (i64, i64),
-    size: u64,
-    path: Arc<str>,
-}
-
 /// Files that are open, each once.
 #[derive(Debug, Default)]
 pub struct Files {
-    open: HashMap<Key, Weak<Code>>,
+    /// By version and by path: the same file can have several.
+    open: HashMap<(FileId, Arc<str>), Weak<Code>>,
     last_id: u64,
 }
 
@@ -55,14 +48,7 @@ impl Files {
     pub fn open(&mut self, pid: u32, mapping: &Mapping) -> Option<Arc<Code>> {
         let Backing::File { inode, path, .. } = &mapping.backing else { return None };
         let file = by_mapping(pid, mapping).or_else(|| by_path(pid, path, *inode))?;
-        let status = file.metadata().ok()?;
-        let key = Key {
-            device: status.dev(),
-            inode: status.ino(),
-            modified: (status.mtime(), status.mtime_nsec()),
-            size: status.size(),
-            path: Arc::clone(path),
-        };
+        let key = (FileId::of(&file.metadata().ok()?), Arc::clone(path));
         if let Some(code) = self.open.get(&key).and_then(Weak::upgrade) {
             return Some(code);
         }
@@ -87,7 +73,7 @@ impl Files {
 
 /// By the mapping itself: leads to deleted files and into other mount namespaces.
 fn by_mapping(pid: u32, mapping: &Mapping) -> Option<File> {
-    let file = regular(&format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end))?;
+    let file = regular(format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end))?;
     is_shown(&file, mapping).then_some(file)
 }
 
@@ -106,27 +92,18 @@ fn is_shown(file: &File, mapping: &Mapping) -> bool {
 
 /// By its path, where the mapping may not be opened. Another file may have the path by now.
 fn by_path(pid: u32, path: &str, inode: u64) -> Option<File> {
-    let file = regular(&format!("/proc/{pid}/root/{}", path.trim_start_matches('/')))?;
+    let file = regular(format!("/proc/{pid}/root/{}", path.trim_start_matches('/')))?;
     (file.metadata().ok()?.ino() == inode).then_some(file)
 }
 
 /// Opens a regular file for reading, and nothing else: to open a device can have effects. What
 /// the path leads to is held fast before it is looked at.
-fn regular(path: &str) -> Option<File> {
+pub fn regular(path: impl AsRef<Path>) -> Option<File> {
     let held = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path).ok()?;
     if !held.metadata().ok()?.is_file() {
         return None;
     }
     File::open(format!("/proc/self/fd/{}", held.as_raw_fd())).ok()
-}
-
-/// Bytes of a process's memory, such as code made at run time.
-#[must_use]
-pub fn memory<const N: usize>(pid: u32, address: u64) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    let memory = File::open(format!("/proc/{pid}/mem")).ok()?;
-    memory.read_exact_at(&mut bytes, address).ok()?;
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -167,13 +144,5 @@ mod tests {
         for path in ["/dev/null", "/proc", "/nowhere", "/proc/self/fd"] {
             assert!(regular(path).is_none(), "{path}");
         }
-    }
-
-    #[test]
-    fn memory_of_this_process_is_read() {
-        let word = std::hint::black_box(0x1234_5678_9abc_def0_u64);
-        let bytes = memory::<8>(std::process::id(), std::ptr::from_ref(&word) as u64);
-        assert_eq!(bytes, Some(word.to_le_bytes()));
-        assert_eq!(memory::<8>(std::process::id(), 8), None);
     }
 }

@@ -34,6 +34,9 @@ impl Namer {
     /// The stack with names, as far as there are any. A frame without one keeps its place.
     #[must_use]
     pub fn name(&mut self, raw: &RawStack) -> Stack {
+        if raw.frames.iter().any(|place| matches!(place.origin, Origin::Jit)) {
+            self.maps.refresh(&raw.task);
+        }
         let mut frames: Vec<Frame> = raw.python.iter().map(python).collect();
         for place in &raw.frames {
             self.push(&raw.task, place, &mut frames);
@@ -66,7 +69,7 @@ impl Namer {
         }
     }
 
-    fn jit(&mut self, task: &Task, address: u64) -> Frame {
+    fn jit(&self, task: &Task, address: u64) -> Frame {
         let name = self.maps.find(task, address).unwrap_or_default();
         Frame {
             language: Language::Jit,

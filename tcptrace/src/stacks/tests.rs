@@ -2,7 +2,7 @@
 
 mod agreement;
 mod attached;
-mod capture;
+pub mod capture;
 mod damage;
 mod oracle;
 mod records;

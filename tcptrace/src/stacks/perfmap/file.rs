@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tcptrace_common::memory::Task;
 
 use crate::stacks::file_id::FileId;
+use crate::stacks::identity::is_alive;
 
 /// Bytes of a map that are read; of a larger one nothing is.
 const BYTES_MAX: u64 = 64 << 20;
@@ -37,7 +38,7 @@ impl MapFile {
         let file = open_in_root(&dir.join("root"), &format!("tmp/perf-{pid}.map")).ok()?;
         let own = Self::checked(file, euid)?;
         // Checked last: if it lives now, all of the above was of it.
-        is_alive(&dir, task.start_ns).then_some(own)
+        is_alive(task.pid, task.start_ns).then_some(own)
     }
 
     fn checked(file: File, euid: u32) -> Option<Self> {
@@ -102,19 +103,6 @@ fn euid(status: &str) -> Option<u32> {
 
 fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(name))
-}
-
-/// Whether the process in `dir` is the one that started at `start_ns`.
-fn is_alive(dir: &Path, start_ns: u64) -> bool {
-    // SAFETY: sysconf reads a constant and takes no pointer.
-    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
-    let tick = 1_000_000_000 / u64::try_from(per_second).unwrap_or(100).max(1);
-    small(&dir.join("stat")).and_then(|stat| start_ticks(&stat)) == Some(start_ns / tick)
-}
-
-/// Field 22; the name before it stands in parentheses and may hold anything.
-fn start_ticks(stat: &str) -> Option<u64> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(22 - 3)?.parse().ok()
 }
 
 #[cfg(test)]

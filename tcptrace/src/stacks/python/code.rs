@@ -5,7 +5,7 @@
 
 use super::layout::Offsets;
 use super::lines;
-use super::memory::Memory;
+use crate::stacks::memory::Memory;
 use crate::stacks::raw::PythonPlace;
 
 /// `ob_type` in `PyObject`, `tp_name` in `PyTypeObject` (`Include/object.h`; builds with the

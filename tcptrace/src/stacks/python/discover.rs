@@ -7,13 +7,12 @@
 //! points. Its offset is found by looking for the known thread states there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::elf::Elf;
 use super::layout::{self, DEBUG_WORDS, Offsets, ThreadOffsets, Version};
-use super::memory::Memory;
+use crate::stacks::memory::Memory;
+use crate::stacks::open::regular;
 
 /// Words of glibc's `struct pthread` that are searched. What lies below `fsbase` is left out: the
 /// thread-local `_Py_tss_tstate` of 3.12 and newer is there, which is null in a system call.
@@ -92,7 +91,7 @@ struct Symbols {
 impl Symbols {
     /// `None`: no CPython in this file.
     fn of(file: &LoadedFile) -> Option<Self> {
-        let content = open(&file.path)?;
+        let content = regular(&file.path)?;
         let elf = Elf::open(&content)?;
         let [runtime, version, initialize] =
             elf.symbols(["_PyRuntime", "Py_Version", "Py_Initialize"]);
@@ -119,12 +118,6 @@ impl Symbols {
             })?;
         Ok(Found { version, runtime, offsets })
     }
-}
-
-/// Opens a regular file. Whatever else a stranger has put there must not block.
-fn open(path: &Path) -> Option<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
-    file.metadata().ok()?.is_file().then_some(file)
 }
 
 /// `3.9` in `/usr/lib/libpython3.9.so.1.0`.

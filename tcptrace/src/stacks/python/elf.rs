@@ -4,7 +4,8 @@
 //! stranger, who may also change it meanwhile. Format: System V gABI, chapters 4 and 5.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+
+use crate::stacks::bytes::{read, u16_at, u32_at, u64_at};
 
 /// Far more than any real table has.
 const MAX_TABLE_BYTES: u64 = 32 << 20;
@@ -30,7 +31,7 @@ pub struct Elf<'a> {
 impl<'a> Elf<'a> {
     /// `None`: not a 64-bit ELF file.
     pub fn open(file: &'a File) -> Option<Self> {
-        let header = read(file, 0, HEADER_BYTES)?;
+        let header = read(file, 0, HEADER_BYTES, MAX_TABLE_BYTES)?;
         header.starts_with(MAGIC).then_some(Self { file, header })
     }
 
@@ -39,8 +40,9 @@ impl<'a> Elf<'a> {
     pub fn bias(&self, start: u64, offset: u64) -> Option<u64> {
         let headers = self.table(32, 54, PROGRAM_HEADER_BYTES)?;
         headers.chunks_exact(PROGRAM_HEADER_BYTES).find_map(|header| {
-            let (at, address, size) = (word(header, 8)?, word(header, 16)?, word(header, 32)?);
-            let is_here = half(header, 0)? == PT_LOAD
+            let (at, address, size) =
+                (u64_at(header, 8)?, u64_at(header, 16)?, u64_at(header, 32)?);
+            let is_here = u32_at(header, 0)? == PT_LOAD
                 && at & PAGE_MASK <= offset
                 && offset < at.saturating_add(size);
             let mapped = offset.wrapping_sub(at).wrapping_add(address);
@@ -56,8 +58,8 @@ impl<'a> Elf<'a> {
     fn look_up<const N: usize>(&self, names: [&str; N]) -> Option<[Option<u64>; N]> {
         let sections = self.table(40, 58, SECTION_HEADER_BYTES)?;
         let mut headers = sections.chunks_exact(SECTION_HEADER_BYTES);
-        let symbols = headers.clone().find(|header| half(header, 4) == Some(SHT_DYNSYM))?;
-        let names_section = usize::try_from(half(symbols, 40)?).ok()?;
+        let symbols = headers.clone().find(|header| u32_at(header, 4) == Some(SHT_DYNSYM))?;
+        let names_section = usize::try_from(u32_at(symbols, 40)?).ok()?;
         let strings = self.section(headers.nth(names_section)?)?;
         let mut found = [None; N];
         for symbol in self.section(symbols)?.chunks_exact(SYMBOL_BYTES) {
@@ -70,50 +72,29 @@ impl<'a> Elf<'a> {
     }
 
     fn section(&self, header: &[u8]) -> Option<Vec<u8>> {
-        read(self.file, word(header, 24)?, word(header, 32)?)
+        read(self.file, u64_at(header, 24)?, u64_at(header, 32)?, MAX_TABLE_BYTES)
     }
 
     /// A table of headers: where the ELF header has its offset, and its entries' size and number.
     fn table(&self, offset_at: usize, size_at: usize, entry_size: usize) -> Option<Vec<u8>> {
-        let size = short(&self.header, size_at)?;
-        let count = short(&self.header, size_at + 2)?;
+        let size = u16_at(&self.header, size_at)?;
+        let count = u16_at(&self.header, size_at + 2)?;
         if usize::from(size) != entry_size {
             return None;
         }
-        read(self.file, word(&self.header, offset_at)?, u64::from(size) * u64::from(count))
+        let size = u64::from(size) * u64::from(count);
+        read(self.file, u64_at(&self.header, offset_at)?, size, MAX_TABLE_BYTES)
     }
 }
 
 /// Name, with all that follows it in the table, and value of a symbol that is not imported.
 fn defined<'a>(symbol: &[u8], strings: &'a [u8]) -> Option<(&'a [u8], u64)> {
-    let name = strings.get(usize::try_from(half(symbol, 0)?).ok()?..)?;
-    (short(symbol, 6)? != SHN_UNDEF).then_some((name, word(symbol, 8)?))
+    let name = strings.get(usize::try_from(u32_at(symbol, 0)?).ok()?..)?;
+    (u16_at(symbol, 6)? != SHN_UNDEF).then_some((name, u64_at(symbol, 8)?))
 }
 
 fn is_named(name: &[u8], wanted: &str) -> bool {
     name.strip_prefix(wanted.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
-}
-
-fn read(file: &File, offset: u64, size: u64) -> Option<Vec<u8>> {
-    let length = file.metadata().ok()?.len();
-    if size > MAX_TABLE_BYTES || offset.checked_add(size)? > length {
-        return None;
-    }
-    let mut bytes = vec![0; usize::try_from(size).ok()?];
-    file.read_exact_at(&mut bytes, offset).ok()?;
-    Some(bytes)
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
-}
-
-fn half(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|chunk| u32::from_le_bytes(*chunk))
-}
-
-fn short(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|chunk| u16::from_le_bytes(*chunk))
 }
 
 #[cfg(test)]
@@ -146,7 +127,7 @@ mod tests {
     #[test]
     fn damaged_files_never_panic() {
         let mut whole = std::fs::read(libc().0).unwrap();
-        let headers = whole.len() - usize::from(short(&whole, 60).unwrap()) * 64 - 64;
+        let headers = whole.len() - usize::from(u16_at(&whole, 60).unwrap()) * 64 - 64;
         let path = std::env::temp_dir().join(format!("tcptrace-elf-{}", std::process::id()));
         let damage = (0..64).chain((64..400).step_by(7)).chain((headers..whole.len()).step_by(31));
         for at in damage {

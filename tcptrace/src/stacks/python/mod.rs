@@ -14,7 +14,6 @@ pub mod discover;
 mod elf;
 pub mod layout;
 pub mod lines;
-pub mod memory;
 
 use std::collections::HashMap;
 use std::io;
@@ -23,7 +22,7 @@ use tcptrace_common::stack::{PythonFrame, PythonLayout};
 
 use self::code::{CodeReader, Identity};
 use self::discover::{Found, LoadedFile, Unfit};
-use self::memory::Memory;
+use super::memory::Memory;
 use super::raw::PythonPlace;
 
 /// Most places that are remembered of one process.

@@ -3,7 +3,7 @@
 use tcptrace_common::python::{self, FRAME_WORDS, MAX_STEPS};
 use tcptrace_common::stack::{MAX_PYTHON, PythonFrame, PythonLayout};
 
-use super::memory::Memory;
+use crate::stacks::memory::Memory;
 
 /// The frames of the thread with this `fsbase`, innermost first, and whether that is not all.
 pub fn walk(memory: &Memory, fsbase: u64, layout: &PythonLayout) -> (Vec<PythonFrame>, bool) {

@@ -4,7 +4,7 @@ use tcptrace_common::unwind::{cfa, rule_flag};
 
 use super::{Case, Stacks, Updates};
 use crate::stacks::calls::{self, CALL_BYTES, Call};
-use crate::stacks::open;
+use crate::stacks::memory;
 use crate::stacks::raw::Origin;
 use crate::stacks::reason::Ending;
 use crate::stacks::walk::Walked;
@@ -33,8 +33,7 @@ impl Stacks {
                 frames.truncate(index);
                 return self.no_rule(case, frames);
             }
-            let rule = self.rule(case.tag, &case.record.header.task, &frame, updates);
-            is_doubtful |= rule.is_some_and(|rule| rule.flags & rule_flag::ASSUMED != 0);
+            is_doubtful |= self.is_assumed(case, &frame, updates);
         }
         // Where nothing says that it is the outermost frame, a zero in a register does not either;
         // and what else its register may be says as little.
@@ -67,7 +66,7 @@ impl Stacks {
         if !is_made(index) || !calls_made {
             return true;
         }
-        let code = frames.get(index).and_then(|frame| open::memory(task.pid, frame.pc));
+        let code = frames.get(index).and_then(|frame| memory::read(task.pid, frame.pc));
         code.is_some_and(calls::has_java_frame)
     }
 
@@ -106,7 +105,7 @@ impl Stacks {
         match calls::before(code) {
             None => {
                 let pid = case.record.header.task.pid;
-                open::memory(pid, frame.pc).is_some_and(calls::is_java_return)
+                memory::read(pid, frame.pc).is_some_and(calls::is_java_return)
             }
             Some(Call::Indirect) => true,
             Some(Call::Direct(distance)) => {
@@ -128,7 +127,7 @@ impl Stacks {
         image.mapping(start)?;
         match image.code(start, task, &mut self.files) {
             Some((code, offset)) => code.bytes(offset),
-            None => open::memory(task.pid, start),
+            None => memory::read(task.pid, start),
         }
     }
 }

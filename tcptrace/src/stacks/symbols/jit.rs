@@ -19,8 +19,7 @@ pub struct Maps {
 
 impl Maps {
     /// What is at an address of a process. `None`: it has no map, or the map does not tell.
-    pub fn find(&mut self, task: &Task, address: u64) -> Option<JitName> {
-        self.refresh(task);
+    pub fn find(&self, task: &Task, address: u64) -> Option<JitName> {
         let (_, map) = self.known.get(&(task.pid, task.start_ns))?;
         let name = map.find(address)?;
         Some(jit_name(&text::from_bytes(name)))
@@ -28,7 +27,7 @@ impl Maps {
 
     /// Reads the map again where it has changed: a JIT goes on writing to it. Of a process that has
     /// gone the last one stays.
-    fn refresh(&mut self, task: &Task) {
+    pub fn refresh(&mut self, task: &Task) {
         let process = (task.pid, task.start_ns);
         let Some(file) = MapFile::of(task) else { return };
         let id = file.id;

@@ -1,6 +1,7 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::stacks::tests::capture::task;
 
 /// A directory that is removed afterwards.
 struct Dir(PathBuf);
@@ -80,8 +81,7 @@ fn only_the_process_that_is_meant_has_a_map() {
     let status = small(Path::new("/proc/self/status")).unwrap();
     let path = format!("/tmp/perf-{}.map", inner_pid(&status).unwrap());
     fs::write(&path, "10 10 f\n").unwrap();
-    let ticks = start_ticks(&small(Path::new("/proc/self/stat")).unwrap()).unwrap();
-    let start_ns = ticks * 10_000_000 + 1;
+    let start_ns = task().start_ns;
     let of = |start_ns| MapFile::of(&Task { pid, start_ns, ..Task::default() });
     assert!(of(start_ns).is_some());
     assert!(of(start_ns + 10_000_000).is_none(), "an earlier process with this id");

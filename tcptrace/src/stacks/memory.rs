@@ -51,9 +51,23 @@ impl Memory {
     }
 }
 
+/// Bytes of a process's memory, such as code made at run time; `None`: they cannot be read.
+#[must_use]
+pub fn read<const N: usize>(pid: u32, address: u64) -> Option<[u8; N]> {
+    Memory::open(pid).ok()?.array(address)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_of_this_process_is_read() {
+        let word = std::hint::black_box(0x1234_5678_9abc_def0_u64);
+        let bytes = read::<8>(std::process::id(), std::ptr::from_ref(&word) as u64);
+        assert_eq!(bytes, Some(word.to_le_bytes()));
+        assert_eq!(read::<8>(std::process::id(), 8), None);
+    }
 
     #[test]
     fn what_is_not_mapped_reads_as_nothing() {
