@@ -16,12 +16,13 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::kernel::host::Host;
 use crate::kernel::load::{Kernel, Wish};
+use crate::kernel::netns::inode_of;
 use crate::kernel::ring::Ring;
 use crate::kernel::stacks::StackMaps;
 use crate::lifecycle::by::By;
 use crate::lifecycle::event;
 use crate::output::{self, Output};
-use crate::process::{netns::inode_of, selection::check_pids};
+use crate::process::selection::check_pids;
 
 use super::log;
 use super::notices::{Notices, warn};

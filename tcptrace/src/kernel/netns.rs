@@ -5,12 +5,16 @@
 //! first. What else there is the kernel side tells from the kernel's own list, with a number that
 //! opens it (since 6.18) or, as far as there are any, descriptors that lead there.
 
+mod spec;
+
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+pub use spec::inode_of;
 
 /// Where tools bind-mount network namespaces.
 const MOUNTS: [&str; 2] = ["/run/netns", "/run/docker/netns"];
@@ -94,12 +98,7 @@ impl Namespace {
     #[must_use]
     pub fn of_file(pid: u32, fd: u32) -> Option<Self> {
         let file = File::from(descriptor_of(pid, fd)?);
-        // SAFETY: the descriptor is open for the whole call, and this request takes no argument.
-        let kind = unsafe { libc::ioctl(file.as_raw_fd(), NAMESPACE_TYPE) };
-        if kind != libc::CLONE_NEWNET {
-            return None;
-        }
-        Self::of_opened(file)
+        is_network(&file).then_some(file).and_then(Self::of_opened)
     }
 
     fn of_opened(file: File) -> Option<Self> {
@@ -119,6 +118,13 @@ impl Namespace {
             _ => Err(io::Error::last_os_error()),
         }
     }
+}
+
+/// Whether a file stands for a network namespace.
+fn is_network(file: &File) -> bool {
+    // SAFETY: the descriptor is open for the whole call, and this request takes no argument.
+    let kind = unsafe { libc::ioctl(file.as_raw_fd(), NAMESPACE_TYPE) };
+    kind == libc::CLONE_NEWNET
 }
 
 /// A copy of another process's descriptor. Unlike opening `/proc/PID/fd/N` this has no effect on

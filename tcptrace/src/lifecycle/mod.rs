@@ -21,6 +21,7 @@ pub mod report;
 pub mod rows;
 pub mod socket;
 pub mod stack;
+pub mod stat;
 pub mod text;
 pub mod verdict;
 pub mod weight;

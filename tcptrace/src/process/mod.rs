@@ -6,7 +6,6 @@
 mod cgroup;
 mod fds;
 mod label;
-pub mod netns;
 mod read;
 pub mod selection;
 mod stat;
@@ -16,13 +15,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::lifecycle::report::{Holder, Party};
+use crate::lifecycle::stat::{Stat, TickLength};
 
 /// Processes looked up for one report, each at most once. Make a new one for the next report:
 /// a process may have called exec or changed its limits since.
 #[derive(Debug)]
 pub struct Processes {
     proc: PathBuf,
-    ticks: stat::TickLength,
+    ticks: TickLength,
     known: HashMap<Identity, Details>,
 }
 
@@ -51,11 +51,7 @@ impl Processes {
     /// None looked up yet; reads `/proc`.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            proc: PathBuf::from("/proc"),
-            ticks: stat::TickLength::here(),
-            known: HashMap::new(),
-        }
+        Self { proc: PathBuf::from("/proc"), ticks: stat::tick_length(), known: HashMap::new() }
     }
 
     /// The process with this id and start. Where it is gone, or its id now belongs to another one,
@@ -88,11 +84,11 @@ impl Default for Processes {
 impl Details {
     /// Reads all of it. The start is compared before and after, so nothing of a process that
     /// reused the id gets in.
-    fn look_up(proc: &Path, identity: Identity, ticks: stat::TickLength) -> Self {
+    fn look_up(proc: &Path, identity: Identity, ticks: TickLength) -> Self {
         let dir = proc.join(identity.pid.to_string());
         let start_ticks = ticks.of(identity.start_time_ns);
         let stat = || stat::read(&dir);
-        let is_meant = |stat: &stat::Stat| stat.start_ticks == start_ticks;
+        let is_meant = |stat: &Stat| stat.start_ticks == start_ticks;
         let details = stat().filter(is_meant).map(|stat| Self::read(&dir, &stat));
         match (details, stat()) {
             (Some(details), Some(stat)) if is_meant(&stat) => details,
@@ -102,7 +98,7 @@ impl Details {
         }
     }
 
-    fn read(dir: &Path, stat: &stat::Stat) -> Self {
+    fn read(dir: &Path, stat: &Stat) -> Self {
         let exe = read::link(&dir.join("exe"));
         let place = cgroup::read(dir).unwrap_or_default();
         Self {

@@ -1,103 +1,17 @@
-//! `/proc/PID/stat`: when a process started, and whether it is stopped.
+//! Reading `/proc/PID/stat`.
 
 use std::path::Path;
 
 use super::read;
-
-/// More than the file ever has: 52 numbers and a name.
-const STAT_BYTES: u64 = 4096;
-/// Field 22, `starttime`, counted from the first one behind the name (field 3).
-const START_FIELD: usize = 22 - 3;
-const NS_PER_SECOND: u64 = 1_000_000_000;
-
-/// Length of a clock tick of `/proc`, ns.
-#[derive(Clone, Copy, Debug)]
-pub struct TickLength(u64);
-
-impl TickLength {
-    /// That of this kernel (`USER_HZ`).
-    pub fn here() -> Self {
-        // SAFETY: sysconf reads a constant and takes no pointer.
-        let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
-        let per_second = u64::try_from(per_second).ok().filter(|ticks| *ticks > 0);
-        Self(NS_PER_SECOND / per_second.unwrap_or(100))
-    }
-
-    /// Ticks until `start_ns`, rounded down as the kernel does (`nsec_to_clock_t`).
-    pub fn of(self, start_ns: u64) -> u64 {
-        start_ns / self.0
-    }
-}
-
-/// What is taken from the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stat {
-    /// Name of the thread-group leader.
-    pub comm: Vec<u8>,
-    /// Whether a signal or a debugger has stopped the process.
-    pub stopped: bool,
-    /// When it started: clock ticks on the boot clock.
-    pub start_ticks: u64,
-}
+use crate::lifecycle::stat::{STAT_BYTES, Stat, TickLength};
 
 /// Reads the file. `dir` is the process's directory in `/proc`.
 pub fn read(dir: &Path) -> Option<Stat> {
-    parse(&read::bytes(&dir.join("stat"), STAT_BYTES)?)
+    Stat::parse(&read::bytes(&dir.join("stat"), STAT_BYTES)?)
 }
 
-/// The name stands in parentheses and may hold anything, parentheses and newlines too: the fields
-/// begin behind the last `)`.
-fn parse(stat: &[u8]) -> Option<Stat> {
-    let name_start = stat.iter().position(|byte| *byte == b'(')? + 1;
-    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
-    let comm = stat.get(name_start..name_end)?.to_vec();
-    let fields = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?;
-    let mut fields = fields.split_ascii_whitespace();
-    let stopped = matches!(fields.next()?, "T" | "t");
-    let start_ticks = fields.nth(START_FIELD - 1)?.parse().ok()?;
-    Some(Stat { comm, stopped, start_ticks })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FIELDS: &str = " 1 42 42 0 -1 4194560 9 0 0 0 1 2 0 0 20 0 1 0 777 8192 1 0";
-
-    fn stat_of(name: &[u8], state: &str) -> Stat {
-        let mut stat = b"42 (".to_vec();
-        stat.extend_from_slice(name);
-        stat.extend_from_slice(format!(") {state}{FIELDS}").as_bytes());
-        parse(&stat).unwrap()
-    }
-
-    #[test]
-    fn a_name_cannot_shift_the_fields() {
-        for name in [&b"sleep"[..], b") R 1 (", b"a\nb) T 1 2", b"))))", b"", b"\xff\xfe)"] {
-            let expected = Stat { comm: name.to_vec(), stopped: false, start_ticks: 777 };
-            assert_eq!(stat_of(name, "S"), expected);
-        }
-    }
-
-    #[test]
-    fn signals_and_debuggers_stop() {
-        for (state, stopped) in [("T", true), ("t", true), ("R", false), ("Z", false)] {
-            assert_eq!(stat_of(b"x", state).stopped, stopped, "{state}");
-        }
-    }
-
-    #[test]
-    fn what_is_cut_or_odd_is_nothing() {
-        for stat in [&b""[..], b"42 (sleep", b"42 (sleep) S 1", b"42 (x) \xff\xff", b")("] {
-            assert_eq!(parse(stat), None, "{stat:?}");
-        }
-    }
-
-    #[test]
-    fn ticks_are_rounded_down() {
-        let ticks = TickLength(10_000_000);
-        assert_eq!(ticks.of(0), 0);
-        assert_eq!(ticks.of(9_999_999), 0);
-        assert_eq!(ticks.of(7_770_000_001), 777);
-    }
+/// The clock tick of this kernel.
+pub fn tick_length() -> TickLength {
+    // SAFETY: sysconf reads a constant and takes no pointer.
+    TickLength::of_rate(unsafe { libc::sysconf(libc::_SC_CLK_TCK) })
 }

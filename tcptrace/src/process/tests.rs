@@ -12,7 +12,7 @@ fn start_of(pid: u32) -> u64 {
 }
 
 fn ticks_per_second() -> u64 {
-    stat::TickLength::here().of(1_000_000_000)
+    stat::tick_length().of(1_000_000_000)
 }
 
 /// A child that sleeps until it is dropped.

@@ -1,17 +1,14 @@
 //! From what the user calls a network namespace to its inode number.
 
 use std::fs::File;
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::is_network;
 use crate::lifecycle::filter::NetnsSpec;
 use crate::lifecycle::text::visible;
-
-/// `NS_GET_NSTYPE` of ioctl_nsfs(2): which kind of namespace a file stands for.
-const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
 
 /// The inode number of a network namespace.
 ///
@@ -34,9 +31,7 @@ pub fn inode_of(spec: &NetnsSpec) -> Result<u32> {
 
 fn inode_of_file(path: &Path) -> Result<u32> {
     let file = File::open(path).context("cannot open it; does it exist, and are you root?")?;
-    // SAFETY: the descriptor is open for the whole call, and this request takes no argument.
-    let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
-    if kind != libc::CLONE_NEWNET {
+    if !is_network(&file) {
         bail!("not a network namespace; give a file such as /run/netns/blue");
     }
     let inode = file.metadata().context("cannot read it")?.ino();
