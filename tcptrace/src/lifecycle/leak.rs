@@ -235,9 +235,9 @@ impl Search<'_> {
 pub(super) mod tests {
     use super::*;
     use crate::lifecycle::cause::Cause;
+    use crate::lifecycle::rows::tests::sample_row;
     use tcptrace_common::memory::Task;
     use tcptrace_common::row::SocketRow;
-    use tcptrace_common::tcp::socket_state;
 
     const SECOND: u64 = 1_000_000_000;
     const NOW: u64 = 1000 * SECOND;
@@ -272,19 +272,14 @@ pub(super) mod tests {
         let row = SocketRow {
             sk: cookie,
             cookie,
-            inode: 9,
             state,
             netns: 1,
             protocol: IPPROTO_TCP,
-            socket_state: socket_state::CONNECTED,
-            flags: row_flag::HAS_SOCKET | row_flag::FIN_RECEIVED,
             now_ns: NOW,
             jiffies: JIFFIES,
-            rcv_nxt: 101,
-            copied_seq: 100,
             last_ack_received: ago(ack_s),
             last_data_received: ago(data_s),
-            ..SocketRow::default()
+            ..sample_row()
         };
         SocketNow { row, memory: None }
     }

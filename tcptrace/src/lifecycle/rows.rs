@@ -174,8 +174,24 @@ fn socket(body: &mut Bytes) -> Result<SocketNow> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use tcptrace_common::tcp::socket_state;
+
     use super::*;
+
+    /// An accepted socket whose FIN alone waits.
+    pub fn sample_row() -> SocketRow {
+        SocketRow {
+            cookie: 1,
+            inode: 9,
+            state: state::CLOSE_WAIT,
+            socket_state: socket_state::CONNECTED,
+            flags: row_flag::HAS_SOCKET | row_flag::FIN_RECEIVED,
+            rcv_nxt: 101,
+            copied_seq: 100,
+            ..SocketRow::default()
+        }
+    }
 
     fn encode(kind: u32, parts: &[&[u8]]) -> Vec<u8> {
         let length = parts.iter().map(|part| part.len()).sum::<usize>() as u32;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::lifecycle::rows::tests::sample_row;
 use tcptrace_common::row::SocketRow;
 
 const SECOND: u64 = 1_000_000_000;
@@ -12,19 +13,12 @@ fn ago(ms: u64) -> u32 {
 /// An accepted socket whose FIN alone waits, last heard of 10 s ago.
 fn socket() -> SocketNow {
     let row = SocketRow {
-        cookie: 1,
-        inode: 9,
-        state: state::CLOSE_WAIT,
-        socket_state: socket_state::CONNECTED,
-        flags: row_flag::HAS_SOCKET | row_flag::FIN_RECEIVED,
         now_ns: NOW,
         jiffies: JIFFIES,
-        rcv_nxt: 101,
-        copied_seq: 100,
         last_ack_received: ago(10_000),
         last_data_received: ago(20_000),
         last_data_sent: ago(20_000),
-        ..SocketRow::default()
+        ..sample_row()
     };
     SocketNow { row, memory: None }
 }
