@@ -13,6 +13,26 @@ pub mod kind {
 /// [`TransitionRecord::dwell_ns`] of a dwell that began before the trace or after a loss.
 pub const DWELL_UNKNOWN: u64 = u64::MAX;
 
+/// [`TransitionRecord::bound`]: what a dwell that is known says.
+pub mod bound {
+    /// Exactly so long.
+    pub const EXACT: u8 = 0;
+    /// So long or longer.
+    pub const AT_LEAST: u8 = 1;
+    /// So long or shorter.
+    pub const AT_MOST: u8 = 2;
+}
+
+/// Bits of [`TransitionRecord::flags`].
+pub mod transition_flag {
+    /// A mini-socket made it, which carries FIN_WAIT2 and TIME_WAIT for a closed socket.
+    pub const MINI_SOCKET: u8 = 1;
+    /// Time was up: the mini-socket's timer ended the state.
+    pub const EXPIRED: u8 = 2;
+    /// No `struct socket` is attached: not accepted yet, or closed by its last holder.
+    pub const ORPHAN: u8 = 4;
+}
+
 /// One transition of one socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -39,7 +59,11 @@ pub struct TransitionRecord {
     pub opener: Task,
     /// `sk_err` at the transition.
     pub error: i32,
+    /// [`bound`]: what [`Self::dwell_ns`] says.
+    pub bound: u8,
+    /// [`transition_flag`].
+    pub flags: u8,
     /// Padding.
-    pub pad: u32,
+    pub pad: [u8; 2],
 }
 wire!(TransitionRecord, 112);

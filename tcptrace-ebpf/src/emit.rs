@@ -16,6 +16,8 @@ pub struct Transition {
     pub dwell_ns: u64,
     pub netns: u32,
     pub error: i32,
+    pub bound: u8,
+    pub flags: u8,
 }
 
 /// Whether user space wants to hear of this transition.
@@ -45,7 +47,9 @@ pub fn transition(transition: &Transition, memory: &SocketMemory) {
         tuple: memory.tuple,
         opener: memory.opener,
         error: transition.error,
-        pad: 0,
+        bound: transition.bound,
+        flags: transition.flags,
+        pad: [0; 2],
     });
     entry.submit(0);
 }

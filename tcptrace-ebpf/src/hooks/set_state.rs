@@ -12,7 +12,7 @@ use aya_log_ebpf::{debug, trace};
 use tcptrace_common::counter::Counter;
 use tcptrace_common::field::Field;
 use tcptrace_common::memory::{SocketMemory, memory_flag, role};
-use tcptrace_common::record::DWELL_UNKNOWN;
+use tcptrace_common::record::{DWELL_UNKNOWN, bound, transition_flag};
 use tcptrace_common::tcp::state;
 
 use crate::emit::{self, Transition};
@@ -75,9 +75,17 @@ fn moved(ctx: &BtfTracePointContext, sk: Sock, from: u8, to: u8) {
     memory.state = to;
     enter(sk, from, to, memory);
     if emit::is_wanted(from, dwell_ns) {
-        let error = memory.end_error;
-        let netns = sk.netns();
-        emit::transition(&Transition { from, to, time_ns: now, dwell_ns, netns, error }, memory);
+        let transition = Transition {
+            from,
+            to,
+            time_ns: now,
+            dwell_ns,
+            netns: sk.netns(),
+            error: memory.end_error,
+            bound: bound::EXACT,
+            flags: if sk.is_orphan() { transition_flag::ORPHAN } else { 0 },
+        };
+        emit::transition(&transition, memory);
     }
 }
 

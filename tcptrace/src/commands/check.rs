@@ -5,7 +5,7 @@ use std::io::Write;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::kernel::hooks::{Hook, Status};
+use crate::kernel::hooks::{Group, Hook, Status};
 use crate::kernel::host::Host;
 use crate::kernel::load::{Kernel, Wish};
 use crate::kernel::{netns, tracefs};
@@ -27,13 +27,7 @@ const RING_BYTES: u32 = 1 << 20;
 pub fn run(plan: &CheckPlan, out: &mut dyn Write) -> Result<Outcome> {
     log::to_stderr(plan.verbosity);
     let host = Host::look();
-    let wish = Wish {
-        record_states: 0,
-        record_min_dwell_ns: 0,
-        ring_bytes: RING_BYTES,
-        verbosity: 0,
-        stacks: true,
-    };
+    let wish = Wish { ring_bytes: RING_BYTES, groups: Group::ALL, ..Wish::default() };
     let started = Kernel::start(&host, &wish);
     let check = describe(&host, &started);
     match plan.output.format {

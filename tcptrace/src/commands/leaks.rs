@@ -1,19 +1,14 @@
 //! `tcptrace leaks`.
 
 use std::io::{IsTerminal as _, Write};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bytes::Buf as _;
 use jiff::tz::TimeZone;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 use tcptrace_common::tcp::state;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
+use crate::kernel::hooks::Group;
 use crate::kernel::host::Host;
 use crate::kernel::load::{Kernel, Wish};
 use crate::kernel::netns::inode_of;
@@ -29,6 +24,7 @@ use super::notices::{Notices, warn};
 use super::outcome::Outcome;
 use super::plan::{Format, LeaksPlan, Until};
 use super::stacks::StackService;
+use super::stop::Stop;
 use super::watch::{Watch, nanos};
 
 /// Runs until the plan says stop.
@@ -74,7 +70,7 @@ fn wish(plan: &LeaksPlan) -> Wish {
         record_min_dwell_ns: nanos(plan.min_age),
         ring_bytes: plan.ring_bytes,
         verbosity: plan.verbosity,
-        stacks: plan.stacks,
+        groups: if plan.stacks { Group::LEAKS_AND_STACKS } else { Group::LEAKS },
     }
 }
 
@@ -164,63 +160,5 @@ fn drain(ring: &mut Ring, watch: &mut Watch<'_>) {
     });
     if let Some(error) = damaged {
         watch.notices.add("damaged-record", &format!("{error:#}; the record is left out"));
-    }
-}
-
-/// The first signal asks for a last report; where that cannot be written because nobody reads on,
-/// the second one ends the program.
-fn end_at_second_signal() -> Result<()> {
-    let asked = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_default(signal, Arc::clone(&asked))
-            .and_then(|_| flag::register(signal, Arc::clone(&asked)))
-            .context("cannot watch for signals")?;
-    }
-    Ok(())
-}
-
-/// When to stop.
-struct Stop {
-    until: Until,
-    deadline: Option<Instant>,
-    interrupt: Signal,
-    terminate: Signal,
-    stopped: bool,
-}
-
-impl Stop {
-    fn new(until: Until) -> Result<Self> {
-        end_at_second_signal()?;
-        Ok(Self {
-            until,
-            deadline: None,
-            interrupt: signal(SignalKind::interrupt()).context("cannot watch for Ctrl-C")?,
-            terminate: signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?,
-            stopped: false,
-        })
-    }
-
-    /// Lets `--duration` begin: with the trace, not with the loading of programs.
-    fn count_from(&mut self, start: Instant) {
-        if let Until::Elapsed(duration) = self.until {
-            self.deadline = start.checked_add(duration);
-        }
-    }
-
-    /// Whether the report that was just made is the last one.
-    fn is_due(&self) -> bool {
-        self.until == Until::Once
-            || self.stopped
-            || self.deadline.is_some_and(|end| end <= Instant::now())
-    }
-
-    async fn wait(&mut self) {
-        let far = || Instant::now() + Duration::from_secs(1 << 30);
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            () = sleep_until(self.deadline.unwrap_or_else(far)) => {}
-        }
-        self.stopped = true;
     }
 }

@@ -10,6 +10,7 @@ mod notices;
 mod outcome;
 pub mod plan;
 mod stacks;
+mod stop;
 mod watch;
 
 use std::io::Write;

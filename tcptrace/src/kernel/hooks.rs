@@ -17,6 +17,31 @@ enum Kind {
     Iterator,
 }
 
+/// What a hook serves; a command attaches the groups that it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// What is so now.
+    Snapshots,
+    /// State transitions, and the memory of each socket.
+    Life,
+    /// Who accepted a connection.
+    Openers,
+    /// Who read end-of-file.
+    Eof,
+    /// Stacks.
+    Stacks,
+}
+
+impl Group {
+    /// Every hook.
+    pub const ALL: &[Self] = Self::LEAKS_AND_STACKS;
+    /// For `leaks`, with stacks.
+    pub const LEAKS_AND_STACKS: &[Self] =
+        &[Self::Snapshots, Self::Life, Self::Openers, Self::Eof, Self::Stacks];
+    /// For `leaks`, without stacks.
+    pub const LEAKS: &[Self] = &[Self::Snapshots, Self::Life, Self::Openers, Self::Eof];
+}
+
 /// A place in the kernel that the tool uses.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Hook {
@@ -30,6 +55,8 @@ pub struct Hook {
     pub cost: Option<&'static str>,
     /// Token of the degradation when it is missing.
     pub degradation: &'static str,
+    /// What it serves.
+    pub group: Group,
     kind: Kind,
 }
 
@@ -53,6 +80,7 @@ pub static HOOKS: [Hook; 12] = [
         purpose: "finds who holds a socket, and dead sockets",
         cost: None,
         degradation: "no-descriptors",
+        group: Group::Snapshots,
         kind: Kind::Iterator,
     },
     Hook {
@@ -61,6 +89,7 @@ pub static HOOKS: [Hook; 12] = [
         purpose: "finds every socket, held or not, in each network namespace",
         cost: None,
         degradation: "no-sockets",
+        group: Group::Snapshots,
         kind: Kind::Iterator,
     },
     Hook {
@@ -69,6 +98,7 @@ pub static HOOKS: [Hook; 12] = [
         purpose: "forgets a socket when it ends",
         cost: None,
         degradation: "no-destroy",
+        group: Group::Life,
         kind: Kind::Typed,
     },
     Hook {
@@ -80,6 +110,7 @@ pub static HOOKS: [Hook; 12] = [
              fin-consumed-not-closed (the hook came with Linux 6.3)",
         ),
         degradation: "no-eof-witness",
+        group: Group::Eof,
         kind: Kind::Typed,
     },
     Hook {
@@ -88,6 +119,7 @@ pub static HOOKS: [Hook; 12] = [
         purpose: "names who accepted a connection",
         cost: Some("openers of connections taken with accept() stay unknown"),
         degradation: "no-accept",
+        group: Group::Openers,
         kind: Kind::SystemCall,
     },
     Hook {
@@ -96,6 +128,7 @@ pub static HOOKS: [Hook; 12] = [
         purpose: "names who accepted a connection",
         cost: Some("openers of connections taken with accept4() stay unknown"),
         degradation: "no-accept4",
+        group: Group::Openers,
         kind: Kind::SystemCall,
     },
     Hook {
@@ -104,6 +137,7 @@ pub static HOOKS: [Hook; 12] = [
         purpose: "names who accepted a connection through io_uring",
         cost: Some("openers of connections taken through io_uring stay unknown"),
         degradation: "no-uring-accept",
+        group: Group::Openers,
         kind: Kind::Typed,
     },
     Hook {
@@ -112,6 +146,7 @@ pub static HOOKS: [Hook; 12] = [
         purpose: "forgets how to walk the stacks of a program that was replaced",
         cost: Some("stacks are not taken: a new program would be taken for the old one"),
         degradation: "no-stacks",
+        group: Group::Stacks,
         kind: Kind::Typed,
     },
     Hook {
@@ -120,6 +155,7 @@ pub static HOOKS: [Hook; 12] = [
         purpose: "lets a child's stacks be walked like its parent's",
         cost: Some("stacks are not taken: a process could be taken for an earlier one of its pid"),
         degradation: "no-stacks",
+        group: Group::Stacks,
         kind: Kind::Typed,
     },
     Hook {
@@ -128,6 +164,7 @@ pub static HOOKS: [Hook; 12] = [
         purpose: "takes the stack of connect()",
         cost: Some("the stacks of connect() stay unknown"),
         degradation: "no-connect-stack",
+        group: Group::Stacks,
         kind: Kind::SystemCall,
     },
     Hook {
@@ -136,6 +173,7 @@ pub static HOOKS: [Hook; 12] = [
         purpose: "takes the stack of listen()",
         cost: Some("the stacks of listen() stay unknown"),
         degradation: "no-listen-stack",
+        group: Group::Stacks,
         kind: Kind::SystemCall,
     },
     Hook {
@@ -144,6 +182,7 @@ pub static HOOKS: [Hook; 12] = [
         purpose: "sees every state transition: openers of connect(), exact ages",
         cost: None,
         degradation: "no-transitions",
+        group: Group::Life,
         kind: Kind::Typed,
     },
 ];
@@ -153,12 +192,6 @@ impl Hook {
     #[must_use]
     pub fn is_required(&self) -> bool {
         self.cost.is_none()
-    }
-
-    /// Whether it serves stacks alone.
-    #[must_use]
-    pub fn is_for_stacks(&self) -> bool {
-        matches!(self.name, "exec" | "fork" | "connect" | "listen")
     }
 
     fn tracepoint(&self) -> &'static str {

@@ -9,7 +9,7 @@ use tcptrace_common::field::{self, Need};
 use tcptrace_common::setting::{COUNT, Setting};
 
 use super::btf::Btf;
-use super::hooks::{HOOKS, Hook, Status};
+use super::hooks::{Group, HOOKS, Hook, Status};
 use super::host::{Host, raise_descriptor_limit};
 use super::tracefs::with_tracefs;
 use super::{counters, offsets, snapshot};
@@ -26,7 +26,7 @@ const OLDEST: (u32, u32) = (6, 1);
 static PROGRAMS: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrace-bpf"));
 
 /// What the kernel side is to do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Wish {
     /// States whose end is worth a record: bit `1 << number`.
     pub record_states: u64,
@@ -36,8 +36,14 @@ pub struct Wish {
     pub ring_bytes: u32,
     /// How much of the kernel side's own log is wanted: 0 none, 1 what is odd, 2 everything.
     pub verbosity: u8,
-    /// Whether stacks are wanted.
-    pub stacks: bool,
+    /// Which hooks are wanted.
+    pub groups: &'static [Group],
+}
+
+impl Wish {
+    fn wants(&self, group: Group) -> bool {
+        self.groups.contains(&group)
+    }
 }
 
 /// The kernel side, loaded and attached. Dropping it detaches everything; so does the kernel
@@ -69,7 +75,7 @@ impl Kernel {
         let absent_fields = check_fields(&offsets)?;
         let settings = settings(host, wish);
         let mut loader = EbpfLoader::new();
-        if !wish.stacks {
+        if !wish.wants(Group::Stacks) {
             // Maps that nobody uses then, as small as the kernel lets them be.
             loader.map_max_entries("STACKS", SMALLEST_RING);
             loader.map_max_entries("PROCESSES", 1).map_max_entries("SEEN", 1);
@@ -165,7 +171,7 @@ fn settings(host: &Host, wish: &Wish) -> [u64; COUNT] {
     let mut settings = [0; COUNT];
     settings[Setting::RecordStates as usize] = wish.record_states;
     settings[Setting::RecordMinDwellNs as usize] = wish.record_min_dwell_ns;
-    settings[Setting::Stacks as usize] = u64::from(wish.stacks);
+    settings[Setting::Stacks as usize] = u64::from(wish.wants(Group::Stacks));
     settings[Setting::TranslatePids as usize] = u64::from(!host.in_initial_pid_namespace);
     settings
 }
@@ -187,7 +193,7 @@ fn attach(
 ) -> Result<Vec<(&'static Hook, Status)>> {
     let all = || -> Result<Vec<(&'static Hook, Status)>> {
         let mut hooks = Vec::new();
-        for hook in HOOKS.iter().filter(|hook| wish.stacks || !hook.is_for_stacks()) {
+        for hook in HOOKS.iter().filter(|hook| wish.wants(hook.group)) {
             let status = match hook.attach(ebpf, btf, types) {
                 Ok(status) => status,
                 Err(error) if hook.is_required() => {
