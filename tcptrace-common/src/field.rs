@@ -133,6 +133,14 @@ fields! {
     NetKeepaliveTime = optional "net"."ipv4.sysctl_tcp_keepalive_time",
     /// Whether this is a subflow of MPTCP; absent without `CONFIG_MPTCP`.
     IsMptcp = optional "tcp_sock"."is_mptcp",
+    /// State of the connection that a TIME_WAIT mini-socket carries on: FIN_WAIT2 or TIME_WAIT.
+    MiniSubstate = optional "inet_timewait_sock"."tw_substate",
+    /// Its timer.
+    MiniTimer = optional "inet_timewait_sock"."tw_timer",
+    /// What a timer calls.
+    TimerFunction = optional "timer_list"."function",
+    /// When, in jiffies.
+    TimerExpires = optional "timer_list"."expires",
     /// Thread-group leader.
     GroupLeader = required "task_struct"."group_leader",
     /// Start of the task on the boot clock, in ns.

@@ -9,7 +9,9 @@
 
 pub mod counter;
 pub mod field;
+pub mod jiffies;
 pub mod memory;
+pub mod mini;
 pub mod python;
 pub mod record;
 pub mod row;

@@ -25,6 +25,8 @@ pub mod memory_flag {
     pub const ESTABLISHED: u8 = 1;
     /// CLOSE_WAIT was seen: the peer's FIN has come.
     pub const FIN_RECEIVED: u8 = 2;
+    /// [`super::SocketMemory::since_ns`] may be later than the truth.
+    pub const SINCE_LATEST: u8 = 4;
 }
 
 /// A process and the thread that acted in it.
@@ -42,6 +44,11 @@ pub struct Task {
     pub comm: [u8; 16],
 }
 wire!(Task, 32);
+
+impl Task {
+    /// No task.
+    pub const EMPTY: Self = Self { start_ns: 0, pid: 0, tid: 0, comm: [0; 16] };
+}
 
 /// Addresses and ports of a socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +68,18 @@ pub struct Tuple {
     pub pad: u16,
 }
 wire!(Tuple, 40);
+
+impl Tuple {
+    /// Nothing is known.
+    pub const EMPTY: Self = Self {
+        local_addr: [0; 16],
+        remote_addr: [0; 16],
+        family: 0,
+        local_port: 0,
+        remote_port: 0,
+        pad: 0,
+    };
+}
 
 /// What is remembered of one socket. Times are ns on the monotonic clock, 0: not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,3 +122,26 @@ pub struct SocketMemory {
     pub pad: [u8; 5],
 }
 wire!(SocketMemory, 184);
+
+impl SocketMemory {
+    /// Nothing is known.
+    pub const EMPTY: Self = Self {
+        cookie: 0,
+        since_ns: 0,
+        leak_since_ns: 0,
+        opened_ns: 0,
+        eof_ns: 0,
+        last_accept_ns: 0,
+        open_stack: 0,
+        eof_stack: 0,
+        opener: Task::EMPTY,
+        eof_reader: Task::EMPTY,
+        tuple: Tuple::EMPTY,
+        write_seq_at_fin: 0,
+        end_error: 0,
+        state: 0,
+        role: 0,
+        flags: 0,
+        pad: [0; 5],
+    };
+}

@@ -14,7 +14,38 @@ pub enum Setting {
     TranslatePids,
     /// 1: stacks are wanted.
     Stacks,
+    /// Address of the kernel's `tw_timer_handler`, by which the timers of mini-sockets are told
+    /// from all others; 0: mini-sockets are not followed.
+    MiniTimer,
+    /// [`filter`] conditions that a transition has to meet to be worth a record.
+    Filter,
+}
+
+/// Bits of [`Setting::Filter`]: all that are set have to hold. What is not known holds for none.
+pub mod filter {
+    /// The socket carries IPv4, perhaps as mapped addresses of IPv6.
+    pub const IPV4: u64 = 1;
+    /// The socket carries IPv6.
+    pub const IPV6: u64 = 2;
+    /// The local port is in the map `PORTS`.
+    pub const LOCAL_PORT: u64 = 4;
+    /// The remote port is in the map `PORTS`.
+    pub const REMOTE_PORT: u64 = 8;
+    /// The network namespace is in the map `NETNS`.
+    pub const NETNS: u64 = 16;
+    /// The opener is in the map `PIDS`.
+    pub const PID: u64 = 32;
+    /// The local address is in one of the networks of `LOCAL_NETS`.
+    pub const LOCAL_NET: u64 = 64;
+    /// The remote address is in one of the networks of `REMOTE_NETS`.
+    pub const REMOTE_NET: u64 = 128;
+    /// The state left or the one entered is one of [`super::Setting::RecordStates`]; without this
+    /// bit the one that is left is.
+    pub const EITHER_STATE: u64 = 256;
+
+    /// Words of the map `PORTS` for local ports, a bit a port; those for remote ports follow.
+    pub const PORT_WORDS: u32 = 1 << 10;
 }
 
 /// How many settings there are: the length of `SETTINGS`.
-pub const COUNT: usize = 4;
+pub const COUNT: usize = 6;

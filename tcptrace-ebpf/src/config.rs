@@ -69,3 +69,14 @@ pub unsafe fn load<T: Copy>(base: *const c_void, field: Field) -> T {
     // SAFETY: promised by the caller, checked by the verifier.
     unsafe { read_volatile(address(base, field).cast::<T>()) }
 }
+
+/// As [`load`], `skip` bytes further: a part of a field that is longer than a register.
+///
+/// # Safety
+///
+/// As [`load`]; the part lies within the field.
+#[inline(always)]
+pub unsafe fn load_part<T: Copy>(base: *const c_void, field: Field, skip: usize) -> T {
+    // SAFETY: promised by the caller, checked by the verifier.
+    unsafe { read_volatile(address(base, field).wrapping_byte_add(skip).cast::<T>()) }
+}

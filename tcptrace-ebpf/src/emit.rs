@@ -1,11 +1,13 @@
-//! Records into the ring: reserve, fill, submit, count a failure.
+//! What becomes of a transition: a record in the ring, if user space wants to hear of it.
 
 use tcptrace_common::counter::Counter;
 use tcptrace_common::memory::SocketMemory;
+use tcptrace_common::mini::Move;
 use tcptrace_common::record::{DWELL_UNKNOWN, TransitionRecord, kind};
-use tcptrace_common::setting::Setting;
+use tcptrace_common::setting::{Setting, filter};
 
 use crate::config::setting;
+use crate::filter::passes;
 use crate::maps::{EVENTS, count};
 
 /// A transition, as the hook sees it.
@@ -20,17 +22,51 @@ pub struct Transition {
     pub flags: u8,
 }
 
-/// Whether user space wants to hear of this transition.
-#[inline(always)]
-pub fn is_wanted(from: u8, dwell_ns: u64) -> bool {
-    let least = setting(Setting::RecordMinDwellNs);
-    let is_long = least == 0 || (dwell_ns >= least && dwell_ns != DWELL_UNKNOWN);
-    setting(Setting::RecordStates) & (1 << (from & 31)) != 0 && is_long
+impl Transition {
+    /// That of a mini-socket.
+    #[inline(always)]
+    pub fn of_mini(told: &Move, netns: u32) -> Self {
+        Self {
+            from: told.from,
+            to: told.to,
+            time_ns: told.time_ns,
+            dwell_ns: told.dwell_ns,
+            netns,
+            error: 0,
+            bound: told.bound,
+            flags: told.flags,
+        }
+    }
 }
 
-/// Sends a transition of the socket that `memory` is about.
+/// All that is done with a transition of the socket that `memory` is about.
 #[inline(always)]
-pub fn transition(transition: &Transition, memory: &SocketMemory) {
+pub fn observe(transition: &Transition, memory: &SocketMemory) {
+    if may_want(transition.from, transition.to)
+        && is_long(transition.dwell_ns)
+        && passes(memory, transition.netns)
+    {
+        send(transition, memory);
+    }
+}
+
+/// Whether user space may want to hear of a transition between these states.
+#[inline(always)]
+pub fn may_want(from: u8, to: u8) -> bool {
+    let either = setting(Setting::Filter) & filter::EITHER_STATE != 0;
+    let entered = if either { 1 << (to & 31) } else { 0 };
+    setting(Setting::RecordStates) & (1 << (from & 31) | entered) != 0
+}
+
+#[inline(always)]
+fn is_long(dwell_ns: u64) -> bool {
+    let least = setting(Setting::RecordMinDwellNs);
+    least == 0 || (dwell_ns >= least && dwell_ns != DWELL_UNKNOWN)
+}
+
+/// Reserve, fill, submit, count a failure.
+#[inline(always)]
+fn send(transition: &Transition, memory: &SocketMemory) {
     let Some(mut entry) = EVENTS.reserve::<TransitionRecord>(0) else {
         count(Counter::RingFull);
         return;

@@ -10,14 +10,17 @@
 
 mod config;
 mod emit;
+mod filter;
 mod hooks;
 mod iters;
 mod maps;
 mod memory;
+mod mini;
 mod opaque;
 mod sock;
 mod stack;
 mod task;
+mod typed_sock;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {

@@ -2,13 +2,16 @@
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
 use tcptrace_common::counter::{self, Counter};
 use tcptrace_common::memory::SocketMemory;
+use tcptrace_common::mini::MiniEnd;
+use tcptrace_common::setting::filter::PORT_WORDS;
 use tcptrace_common::stack::ProcessEntry;
 use tcptrace_common::unwind::{Rule, RuleKey};
 
 use crate::iters::Scratch;
+use crate::mini::Minis;
 use crate::stack::{ASKERS, Record};
 
 /// What is remembered of each socket, by the address of its `struct sock`. Allocated as sockets
@@ -70,6 +73,38 @@ pub static STACK_SCRATCH: PerCpuArray<Record> = PerCpuArray::with_max_entries(AS
 /// by the first iterator run, used only where the tool is not in the initial pid namespace.
 #[map]
 pub static OBSERVER: Array<[u64; 2]> = Array::with_max_entries(1, 0);
+
+/// What each CPU knows of mini-sockets.
+#[map]
+pub static MINIS: PerCpuArray<Minis> = PerCpuArray::with_max_entries(1, 0);
+
+/// On each CPU the mini-socket whose end was noted last and is not told yet. User space reads it,
+/// because on an idle CPU nothing else comes.
+#[map]
+pub static MINI_ENDS: PerCpuArray<MiniEnd> = PerCpuArray::with_max_entries(1, 0);
+
+/// Ports that are asked for, a bit each: local ones, then remote ones.
+#[map]
+pub static PORTS: Array<u64> = Array::with_max_entries(2 * PORT_WORDS, 0);
+
+/// Network namespaces that are asked for.
+#[map]
+pub static NETNS: HashMap<u32, u8> = HashMap::with_max_entries(1 << 10, BPF_F_NO_PREALLOC);
+
+/// Processes that are asked for, and their children where these are too: pid and start on the boot
+/// clock, 0 where that is not known.
+#[map]
+pub static PIDS: HashMap<u32, u64> = HashMap::with_max_entries(1 << 16, BPF_F_NO_PREALLOC);
+
+/// Networks of local addresses that are asked for; IPv4 as mapped addresses.
+#[map]
+pub static LOCAL_NETS: LpmTrie<[u8; 16], u8> =
+    LpmTrie::with_max_entries(1 << 10, BPF_F_NO_PREALLOC);
+
+/// Networks of remote addresses that are asked for.
+#[map]
+pub static REMOTE_NETS: LpmTrie<[u8; 16], u8> =
+    LpmTrie::with_max_entries(1 << 10, BPF_F_NO_PREALLOC);
 
 /// Adds one to a counter of this CPU. A softirq may count in between, so the addition is one
 /// instruction.

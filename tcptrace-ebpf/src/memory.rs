@@ -19,7 +19,7 @@ pub fn recall(sk: Sock, cookie: u64) -> Option<&'static mut SocketMemory> {
     let memory = unsafe { &mut *memory };
     if memory.cookie != 0 && cookie != 0 && memory.cookie != cookie {
         count(Counter::MemoryStale);
-        *memory = SocketMemory::default();
+        *memory = SocketMemory::EMPTY;
     }
     if cookie != 0 {
         memory.cookie = cookie;
@@ -27,12 +27,24 @@ pub fn recall(sk: Sock, cookie: u64) -> Option<&'static mut SocketMemory> {
     Some(memory)
 }
 
-/// Starts a memory, over whatever was remembered at that address.
+/// What a memory begins with, in read-only memory: programs have 512 bytes of stack.
+static EMPTY: SocketMemory = SocketMemory::EMPTY;
+
+/// Starts an empty memory, over whatever was remembered at that address.
 #[inline(always)]
-pub fn begin(sk: Sock, memory: &SocketMemory) {
+pub fn begin(sk: Sock) -> Option<&'static mut SocketMemory> {
+    begin_with(sk, &EMPTY)
+}
+
+/// As [`begin`], with what is known.
+#[inline(always)]
+pub fn begin_with(sk: Sock, memory: &SocketMemory) -> Option<&'static mut SocketMemory> {
     if SOCKETS.insert(sk.key(), memory, 0).is_err() {
         count(Counter::MemoryFull);
+        return None;
     }
+    // SAFETY: as in `recall`.
+    SOCKETS.get_ptr_mut(sk.key()).map(|memory| unsafe { &mut *memory })
 }
 
 /// As [`recall`], and starts an empty memory where there is none. Another CPU may do so at the
@@ -42,8 +54,7 @@ pub fn recall_or_begin(sk: Sock, cookie: u64) -> Option<&'static mut SocketMemor
     match recall(sk, cookie) {
         Some(memory) => Some(memory),
         None => {
-            let empty = SocketMemory { cookie, ..SocketMemory::default() };
-            let _ = SOCKETS.insert(sk.key(), empty, u64::from(BPF_NOEXIST));
+            let _ = SOCKETS.insert(sk.key(), &EMPTY, u64::from(BPF_NOEXIST));
             let memory = recall(sk, cookie);
             if memory.is_none() {
                 count(Counter::MemoryFull);

@@ -31,18 +31,6 @@ impl Sock {
         read(self.0, field).unwrap_or_default()
     }
 
-    /// Whether a hook's argument is a TCP socket: `inet_sock_set_state` also fires for MPTCP,
-    /// SCTP and DCCP, with state numbers that mean other things.
-    ///
-    /// # Safety
-    ///
-    /// `self` was made from an argument of type `struct sock *`.
-    #[inline(always)]
-    pub unsafe fn is_tcp_argument(self) -> bool {
-        // SAFETY: promised by the caller.
-        unsafe { load::<u16>(self.0, Field::SkProtocol) == IPPROTO_TCP }
-    }
-
     /// The protocol, where this is a stream socket of the internet: `sk_protocol` alone also
     /// fits netlink's XFRM and raw sockets.
     #[inline(always)]
@@ -103,7 +91,7 @@ impl Sock {
     /// At CLOSE the kernel gives the port back and clears it, unless it was bound explicitly; what
     /// getsockname() tells stays.
     #[inline(always)]
-    fn local_port(self) -> u16 {
+    pub fn local_port(self) -> u16 {
         match self.get::<u16>(Field::SkcNum) {
             0 => u16::from_be(self.get(Field::InetSport)),
             port => port,
@@ -203,12 +191,6 @@ impl Sock {
         let fin = if flags & sock_flag::DONE != 0 { row_flag::FIN_RECEIVED } else { 0 };
         let keepalive = if flags & sock_flag::KEEPOPEN != 0 { row_flag::KEEPALIVE } else { 0 };
         fin | keepalive
-    }
-
-    /// Whether no `struct socket` is attached.
-    #[inline(always)]
-    pub fn is_orphan(self) -> bool {
-        self.socket().is_none()
     }
 
     #[inline(always)]

@@ -13,28 +13,28 @@ use tcptrace_common::tcp::{MSG_ERRQUEUE, MSG_PEEK};
 
 use crate::maps::count;
 use crate::memory::recall_or_begin;
-use crate::sock::Sock;
 use crate::stack::{self, Asker};
 use crate::task::current_process;
+use crate::typed_sock::TypedSock;
 
 #[btf_tracepoint(function = "sock_recv_length")]
 fn tcptrace_eof(ctx: BtfTracePointContext) -> i32 {
     let (returned, flags): (i32, i32) = (ctx.arg(1), ctx.arg(2));
     if returned == 0 && flags & (MSG_PEEK | MSG_ERRQUEUE) == 0 {
-        witness(Sock::new(ctx.arg(0)));
+        // SAFETY: `sock_recv_length(sk, ret, flags)`.
+        witness(unsafe { TypedSock::first_argument(&ctx) });
     }
     0
 }
 
 /// Remembers the first read that returned end-of-file.
 #[inline(always)]
-fn witness(sk: Sock) -> Option<()> {
-    // SAFETY: the hook's argument.
-    if !unsafe { sk.is_tcp_argument() } || sk.stream_protocol().is_none() || !sk.at_end_of_file() {
+fn witness(typed: TypedSock) -> Option<()> {
+    let sk = typed.untyped();
+    if !typed.is_tcp() || sk.stream_protocol().is_none() || !sk.at_end_of_file() {
         return None;
     }
-    // SAFETY: the hook's argument.
-    let memory = recall_or_begin(sk, unsafe { sk.cookie() })?;
+    let memory = recall_or_begin(sk, typed.cookie())?;
     if memory.eof_ns == 0 {
         current_process(&mut memory.eof_reader)?;
         // SAFETY: no preconditions.

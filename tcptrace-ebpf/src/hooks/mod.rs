@@ -3,7 +3,9 @@
 pub mod accept;
 mod destroy;
 mod eof;
+pub mod follow;
 mod image;
 mod open;
 mod set_state;
+mod timer;
 mod uring;

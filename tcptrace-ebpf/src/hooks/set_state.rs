@@ -2,8 +2,9 @@
 //!
 //! Kernel contract (seen on 5.10, 6.1, 6.12, 6.18, 7.3): `inet_sock_set_state(sk, old, new)` fires
 //! for each transition of a full socket, in whatever context makes it. `current` is the actor's
-//! only at CLOSE→SYN_SENT and CLOSE→LISTEN, in connect() and listen(). At LISTEN→SYN_RECV the child still carries
-//! its listener's cookie and no peer on kernels up to 6.12, so both are taken up later.
+//! only at CLOSE→SYN_SENT and CLOSE→LISTEN, in connect() and listen(). At LISTEN→SYN_RECV the child
+//! still carries its listener's cookie and no peer on kernels up to 6.12, so both are taken up at
+//! its next transition, microseconds later, and its birth is told then.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::btf_tracepoint;
@@ -18,51 +19,80 @@ use tcptrace_common::tcp::state;
 use crate::emit::{self, Transition};
 use crate::maps::count;
 use crate::memory::{begin, recall_or_begin};
-use crate::sock::Sock;
+use crate::mini;
 use crate::task::current_process;
+use crate::typed_sock::TypedSock;
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn tcptrace_set_state(ctx: BtfTracePointContext) -> i32 {
-    let sk = Sock::new(ctx.arg(0));
+    // SAFETY: `inet_sock_set_state(sk, old, new)`.
+    let sk = unsafe { TypedSock::first_argument(&ctx) };
     let (from, to): (i32, i32) = (ctx.arg(1), ctx.arg(2));
-    // SAFETY: the hook's argument.
-    if from == to || !unsafe { sk.is_tcp_argument() } {
+    if from == to || !sk.is_tcp() {
         return 0;
     }
     count(Counter::Transitions);
-    // SAFETY: the hook's argument.
-    trace!(&ctx, "socket {}: state {} to {}", unsafe { sk.cookie() }, from, to);
+    trace!(&ctx, "socket {}: state {} to {}", sk.cookie(), from, to);
     match (from as u8, to as u8) {
-        (_, state::SYN_SENT) => born(sk, role::ACTIVE, to as u8),
-        (state::LISTEN, state::SYN_RECV) => born(sk, role::PASSIVE, to as u8),
-        (_, state::LISTEN) => born(sk, role::LISTENER, to as u8),
+        (from, state::SYN_SENT) => opened(sk, from, state::SYN_SENT, role::ACTIVE),
+        (state::LISTEN, state::SYN_RECV) => cloned(sk),
+        (from, state::LISTEN) => opened(sk, from, state::LISTEN, role::LISTENER),
         (from, to) => moved(&ctx, sk, from, to),
     }
     0
 }
 
-/// A new life begins, perhaps at an address where another socket lived.
+/// The beginning of a life, perhaps at an address where another socket lived.
 #[inline(always)]
-fn born(sk: Sock, role: u8, to: u8) {
+fn newborn(sk: TypedSock, state: u8, role: u8) -> Option<&'static mut SocketMemory> {
+    let memory = begin(sk.untyped())?;
     // SAFETY: no preconditions.
-    let now = unsafe { bpf_ktime_get_ns() };
-    let mut memory = SocketMemory { since_ns: now, state: to, role, ..SocketMemory::default() };
-    if role != role::PASSIVE {
-        // SAFETY: the hook's argument.
-        memory.cookie = unsafe { sk.cookie() };
-        memory.opened_ns = now;
-        if current_process(&mut memory.opener).is_some() {
-            count(Counter::Openers);
-        }
+    memory.since_ns = unsafe { bpf_ktime_get_ns() };
+    memory.state = state;
+    memory.role = role;
+    Some(memory)
+}
+
+/// connect() or listen().
+#[inline(always)]
+fn opened(sk: TypedSock, from: u8, to: u8, role: u8) {
+    let Some(memory) = newborn(sk, to, role) else { return };
+    memory.cookie = sk.cookie();
+    memory.opened_ns = memory.since_ns;
+    if current_process(&mut memory.opener).is_some() {
+        count(Counter::Openers);
     }
-    begin(sk, &memory);
+    if emit::may_want(from, to) {
+        sk.tuple(&mut memory.tuple);
+        emit::observe(&birth(sk, memory, from, to), memory);
+    }
+}
+
+/// A listener's child.
+#[inline(always)]
+fn cloned(sk: TypedSock) {
+    newborn(sk, state::SYN_RECV, role::PASSIVE);
+}
+
+/// The transition with which a memory began.
+#[inline(always)]
+fn birth(sk: TypedSock, memory: &SocketMemory, from: u8, to: u8) -> Transition {
+    Transition {
+        from,
+        to,
+        time_ns: memory.since_ns,
+        dwell_ns: DWELL_UNKNOWN,
+        netns: sk.netns(),
+        error: 0,
+        bound: bound::EXACT,
+        flags: orphan(sk),
+    }
 }
 
 #[inline(always)]
-fn moved(ctx: &BtfTracePointContext, sk: Sock, from: u8, to: u8) {
-    // SAFETY: the hook's argument.
-    let cookie = unsafe { sk.cookie() };
-    let Some(memory) = recall_or_begin(sk, cookie) else { return };
+fn moved(ctx: &BtfTracePointContext, sk: TypedSock, from: u8, to: u8) {
+    let cookie = sk.cookie();
+    let Some(memory) = recall_or_begin(sk.untyped(), cookie) else { return };
     // SAFETY: no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
     let dwell_ns = dwell(memory, from, now);
@@ -71,22 +101,29 @@ fn moved(ctx: &BtfTracePointContext, sk: Sock, from: u8, to: u8) {
         debug!(ctx, "socket {} left state {} but was remembered in {}", cookie, from, memory.state);
     }
     memory.cookie = cookie;
-    memory.since_ns = now;
-    memory.state = to;
-    enter(sk, from, to, memory);
-    if emit::is_wanted(from, dwell_ns) {
-        let transition = Transition {
-            from,
-            to,
-            time_ns: now,
-            dwell_ns,
-            netns: sk.netns(),
-            error: memory.end_error,
-            bound: bound::EXACT,
-            flags: if sk.is_orphan() { transition_flag::ORPHAN } else { 0 },
-        };
-        emit::transition(&transition, memory);
+    if memory.tuple.local_port == 0 {
+        sk.tuple(&mut memory.tuple);
     }
+    if is_birth(memory, from) && emit::may_want(state::LISTEN, state::SYN_RECV) {
+        emit::observe(&birth(sk, memory, state::LISTEN, state::SYN_RECV), memory);
+    }
+    let mini = if to == state::CLOSE { mini::hand_over(memory, from, now) } else { 0 };
+    enter(sk, from, to, now, memory);
+    // A socket that goes on as a mini-socket in the same state has made no move yet.
+    if mini == from {
+        return;
+    }
+    let transition = Transition {
+        from,
+        to: if mini == 0 { to } else { mini },
+        time_ns: now,
+        dwell_ns,
+        netns: sk.netns(),
+        error: memory.end_error,
+        bound: bound::EXACT,
+        flags: orphan(sk) | if mini == 0 { 0 } else { transition_flag::MINI_SOCKET },
+    };
+    emit::observe(&transition, memory);
 }
 
 /// Time spent in `from`, unknown where its beginning was not seen.
@@ -99,9 +136,22 @@ fn dwell(memory: &SocketMemory, from: u8, now: u64) -> u64 {
     }
 }
 
+/// Whether a child leaves the state in which it was born.
+#[inline(always)]
+fn is_birth(memory: &SocketMemory, from: u8) -> bool {
+    from == state::SYN_RECV && memory.state == from && memory.role == role::PASSIVE
+}
+
+#[inline(always)]
+fn orphan(sk: TypedSock) -> u8 {
+    if sk.is_orphan() { transition_flag::ORPHAN } else { 0 }
+}
+
 /// What is to be remembered of the moment in which a state is entered.
 #[inline(always)]
-fn enter(sk: Sock, from: u8, to: u8, memory: &mut SocketMemory) {
+fn enter(sk: TypedSock, from: u8, to: u8, now: u64, memory: &mut SocketMemory) {
+    memory.since_ns = now;
+    memory.state = to;
     if from == state::ESTABLISHED {
         memory.flags |= memory_flag::ESTABLISHED;
     }
@@ -109,18 +159,15 @@ fn enter(sk: Sock, from: u8, to: u8, memory: &mut SocketMemory) {
         state::ESTABLISHED => memory.flags |= memory_flag::ESTABLISHED,
         state::CLOSE_WAIT => {
             memory.flags |= memory_flag::FIN_RECEIVED | memory_flag::ESTABLISHED;
-            memory.leak_since_ns = memory.since_ns;
-            memory.write_seq_at_fin = sk.get(Field::WriteSeq);
+            memory.leak_since_ns = now;
+            memory.write_seq_at_fin = sk.untyped().get(Field::WriteSeq);
         }
         state::CLOSE => {
-            memory.end_error = sk.get(Field::SkErr);
+            memory.end_error = sk.error();
             if from != state::CLOSE_WAIT {
-                memory.leak_since_ns = memory.since_ns;
+                memory.leak_since_ns = now;
             }
         }
         _ => {}
-    }
-    if memory.tuple.family == 0 && to != state::SYN_SENT {
-        sk.tuple(&mut memory.tuple);
     }
 }

@@ -71,6 +71,7 @@ fn wish(plan: &LeaksPlan) -> Wish {
         ring_bytes: plan.ring_bytes,
         verbosity: plan.verbosity,
         groups: if plan.stacks { Group::LEAKS_AND_STACKS } else { Group::LEAKS },
+        ..Wish::default()
     }
 }
 

@@ -30,11 +30,16 @@ pub enum Group {
     Eof,
     /// Stacks.
     Stacks,
+    /// FIN_WAIT2 and TIME_WAIT of closed sockets.
+    MiniSockets,
+    /// Children of the processes that a filter names.
+    Children,
 }
 
 impl Group {
     /// Every hook.
-    pub const ALL: &[Self] = Self::LEAKS_AND_STACKS;
+    pub const ALL: &[Self] =
+        &[Self::Snapshots, Self::Life, Self::Openers, Self::Eof, Self::Stacks, Self::MiniSockets];
     /// For `leaks`, with stacks.
     pub const LEAKS_AND_STACKS: &[Self] =
         &[Self::Snapshots, Self::Life, Self::Openers, Self::Eof, Self::Stacks];
@@ -71,9 +76,13 @@ pub enum Status {
     Missing(String),
 }
 
+/// What is lost where mini-sockets cannot be followed.
+const NO_MINI_SOCKETS: &str = "TIME_WAIT is not followed, and FIN_WAIT2 of a closed socket seems to \
+                               end when the kernel keeps only a mini-socket of it";
+
 /// All hooks in the order of attaching: first what ends memories, last what begins them, so that
 /// no memory outlives its socket.
-pub static HOOKS: [Hook; 12] = [
+pub static HOOKS: [Hook; 15] = [
     Hook {
         name: "descriptors",
         point: "iter/task_file",
@@ -177,6 +186,33 @@ pub static HOOKS: [Hook; 12] = [
         kind: Kind::SystemCall,
     },
     Hook {
+        name: "mini-end",
+        point: "tp_btf/timer_cancel",
+        purpose: "sees the end of FIN_WAIT2 and TIME_WAIT of closed sockets",
+        cost: Some(NO_MINI_SOCKETS),
+        degradation: "no-mini-sockets",
+        group: Group::MiniSockets,
+        kind: Kind::Typed,
+    },
+    Hook {
+        name: "mini-start",
+        point: "tp_btf/timer_start",
+        purpose: "follows closed sockets into FIN_WAIT2 and TIME_WAIT",
+        cost: Some(NO_MINI_SOCKETS),
+        degradation: "no-mini-sockets",
+        group: Group::MiniSockets,
+        kind: Kind::Typed,
+    },
+    Hook {
+        name: "children",
+        point: "tp_btf/sched_process_fork",
+        purpose: "lets a filter on processes follow their children",
+        cost: Some("children that are started later are not followed"),
+        degradation: "no-children",
+        group: Group::Children,
+        kind: Kind::Typed,
+    },
+    Hook {
         name: "transitions",
         point: "tp_btf/inet_sock_set_state",
         purpose: "sees every state transition: openers of connect(), exact ages",
@@ -246,6 +282,9 @@ impl Hook {
             "connect" | "listen" => "tcptrace_open",
             "exec" => "tcptrace_exec",
             "fork" => "tcptrace_fork",
+            "children" => "tcptrace_follow",
+            "mini-start" => "tcptrace_timer_start",
+            "mini-end" => "tcptrace_timer_cancel",
             "uring" => match btf.tracepoint_arguments(self.tracepoint()) {
                 Some(3) => "tcptrace_uring_cqe",
                 Some(7) => {

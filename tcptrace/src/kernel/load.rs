@@ -5,14 +5,15 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{Btf as KernelBtf, Ebpf, EbpfLoader, Endianness, include_bytes_aligned};
-use tcptrace_common::field::{self, Need};
+use tcptrace_common::field::{self, ABSENT, Field, Need};
 use tcptrace_common::setting::{COUNT, Setting};
 
 use super::btf::Btf;
+use super::filter::KernelFilter;
 use super::hooks::{Group, HOOKS, Hook, Status};
 use super::host::{Host, raise_descriptor_limit};
 use super::tracefs::with_tracefs;
-use super::{counters, offsets, snapshot};
+use super::{counters, offsets, snapshot, symbols};
 
 /// Where the kernel describes its types.
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -38,6 +39,8 @@ pub struct Wish {
     pub verbosity: u8,
     /// Which hooks are wanted.
     pub groups: &'static [Group],
+    /// Which sockets are worth a record.
+    pub filter: KernelFilter,
 }
 
 impl Wish {
@@ -73,7 +76,7 @@ impl Kernel {
         let (btf, types) = read_btf(Path::new(VMLINUX))?;
         let offsets = offsets::resolve(&btf);
         let absent_fields = check_fields(&offsets)?;
-        let settings = settings(host, wish);
+        let settings = settings(host, wish, &offsets);
         let mut loader = EbpfLoader::new();
         if !wish.wants(Group::Stacks) {
             // Maps that nobody uses then, as small as the kernel lets them be.
@@ -88,7 +91,10 @@ impl Kernel {
             .map_max_entries("EVENTS", wish.ring_bytes)
             .load(PROGRAMS)
             .map_err(|error| explain(host, anyhow!(error)))?;
-        let hooks = attach(&mut ebpf, &btf, &types, wish).map_err(|error| explain(host, error))?;
+        wish.filter.write(&mut ebpf)?;
+        let may_follow = settings[Setting::MiniTimer as usize] != 0;
+        let hooks = attach(&mut ebpf, &btf, &types, wish, may_follow);
+        let hooks = hooks.map_err(|error| explain(host, error))?;
         Ok(Self { ebpf, hooks, absent_fields })
     }
 
@@ -167,13 +173,25 @@ fn check_fields(offsets: &[u32; field::COUNT]) -> Result<Vec<String>> {
     Ok(absent)
 }
 
-fn settings(host: &Host, wish: &Wish) -> [u64; COUNT] {
+fn settings(host: &Host, wish: &Wish, offsets: &[u32; field::COUNT]) -> [u64; COUNT] {
     let mut settings = [0; COUNT];
     settings[Setting::RecordStates as usize] = wish.record_states;
     settings[Setting::RecordMinDwellNs as usize] = wish.record_min_dwell_ns;
     settings[Setting::Stacks as usize] = u64::from(wish.wants(Group::Stacks));
+    settings[Setting::Filter as usize] = wish.filter.bits();
+    if wish.wants(Group::MiniSockets) {
+        settings[Setting::MiniTimer as usize] = mini_timer(offsets).unwrap_or_default();
+    }
     settings[Setting::TranslatePids as usize] = u64::from(!host.in_initial_pid_namespace);
     settings
+}
+
+/// By what timers of mini-sockets are told, where everything else that is read of them is there.
+fn mini_timer(offsets: &[u32; field::COUNT]) -> Option<u64> {
+    const READ: [Field; 4] =
+        [Field::MiniSubstate, Field::MiniTimer, Field::TimerFunction, Field::TimerExpires];
+    let is_there = READ.iter().all(|field| offsets[*field as usize] != ABSENT);
+    is_there.then(symbols::mini_timer)?
 }
 
 /// In aya-log's numbers. Off means that the verifier removes the code.
@@ -190,11 +208,17 @@ fn attach(
     btf: &Btf,
     types: &KernelBtf,
     wish: &Wish,
+    may_follow_minis: bool,
 ) -> Result<Vec<(&'static Hook, Status)>> {
     let all = || -> Result<Vec<(&'static Hook, Status)>> {
         let mut hooks = Vec::new();
         for hook in HOOKS.iter().filter(|hook| wish.wants(hook.group)) {
-            let status = match hook.attach(ebpf, btf, types) {
+            let ready = if hook.group != Group::MiniSockets || may_follow_minis {
+                needed(hook, &hooks)
+            } else {
+                Err(anyhow!("/proc/kallsyms does not show tw_timer_handler"))
+            };
+            let status = match ready.and_then(|()| hook.attach(ebpf, btf, types)) {
                 Ok(status) => status,
                 Err(error) if hook.is_required() => {
                     return Err(error.context(format!("cannot attach to {}", hook.point)));
@@ -206,6 +230,16 @@ fn attach(
         Ok(hooks)
     };
     with_tracefs(all)
+}
+
+/// Of the two hooks of mini-sockets one is useless without the other.
+fn needed(hook: &Hook, attached: &[(&'static Hook, Status)]) -> Result<()> {
+    let mut others = attached.iter().filter(|(other, _)| other.group == hook.group);
+    let alone = others.any(|(_, status)| matches!(status, Status::Missing(_)));
+    if hook.group == Group::MiniSockets && alone {
+        bail!("useless without the other hook");
+    }
+    Ok(())
 }
 
 /// The reason in one line; verifier logs are long.

@@ -2,12 +2,16 @@
 
 pub mod btf;
 pub mod counters;
+pub mod filter;
 pub mod hooks;
 pub mod host;
 pub mod load;
+pub mod mini;
 pub mod netns;
 pub mod offsets;
+mod plain;
 pub mod ring;
 pub mod snapshot;
 pub mod stacks;
+pub mod symbols;
 pub mod tracefs;

@@ -3,19 +3,12 @@
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use anyhow::{Context as _, Result};
+use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
-use aya::{Ebpf, Pod};
-use tcptrace_common::Wire;
 use tcptrace_common::stack::{ProcessEntry, STRANGERS_BUDGET};
 use tcptrace_common::unwind::{Rule, RuleKey};
 
-/// A value of the ABI as aya wants it.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct Plain<T>(T);
-
-// SAFETY: `Wire` promises integers and byte arrays without padding.
-unsafe impl<T: Wire> Pod for Plain<T> {}
+use super::plain::Plain;
 
 /// The kernel side of stacks: a ring to read, maps to write.
 pub struct StackMaps {

@@ -1,0 +1,155 @@
+//! Mini-sockets: what the kernel keeps of a connection in FIN_WAIT2 or TIME_WAIT once the socket
+//! itself is gone.
+//!
+//! No tracepoint tells of their states, but each has a timer. Its start, in the same moment as the
+//! socket's transition to CLOSE, is the hand-over; a cancelled timer that is not started again at
+//! once is the end. What comes next on the same CPU tells which, so the kernel side keeps at most
+//! one [`MiniEnd`] a CPU that it has not told yet.
+
+use crate::memory::{SocketMemory, memory_flag};
+use crate::record::{DWELL_UNKNOWN, bound, transition_flag};
+use crate::tcp::state;
+use crate::wire;
+
+/// The timer of a mini-socket was cancelled: its end, unless it is started again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct MiniEnd {
+    /// Address of the mini-socket; 0: there is none.
+    pub sk: u64,
+    /// When, ns, monotonic clock.
+    pub time_ns: u64,
+    /// Latest moment at which TIME_WAIT can have begun, ns; 0: it has been told, or is not there.
+    pub time_wait_ns: u64,
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// State at the end: FIN_WAIT2 or TIME_WAIT.
+    pub substate: u8,
+    /// 1: time was up.
+    pub expired: u8,
+    /// Padding.
+    pub pad: [u8; 2],
+    /// What is remembered of the connection. [`SocketMemory::state`] is the state that was told
+    /// last, 0 where the mini-socket is older than the trace.
+    pub memory: SocketMemory,
+}
+wire!(MiniEnd, 216);
+
+/// One move of a mini-socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Move {
+    /// State before.
+    pub from: u8,
+    /// State after.
+    pub to: u8,
+    /// When, ns, monotonic clock.
+    pub time_ns: u64,
+    /// Time spent in `from`, ns, or [`DWELL_UNKNOWN`].
+    pub dwell_ns: u64,
+    /// [`bound`] of the dwell.
+    pub bound: u8,
+    /// [`transition_flag`].
+    pub flags: u8,
+}
+
+impl MiniEnd {
+    /// The move to TIME_WAIT, where that was not seen when it happened: the kernel leaves a timer
+    /// alone if its new time falls into the slot that it is in already.
+    #[must_use]
+    #[inline(always)]
+    pub fn unseen_time_wait(&self) -> Option<Move> {
+        let is_unseen = self.memory.state == state::FIN_WAIT2 && self.substate == state::TIME_WAIT;
+        is_unseen.then(|| to_time_wait(&self.memory, self.time_wait_ns, bound::AT_MOST))
+    }
+
+    /// The move to CLOSE; [`Self::unseen_time_wait`] has been applied to the memory.
+    #[must_use]
+    #[inline(always)]
+    pub fn close(&self) -> Move {
+        let known = self.memory.state == self.substate && self.memory.since_ns != 0;
+        let dwell_ns = self.time_ns.saturating_sub(self.memory.since_ns);
+        let late = self.memory.flags & memory_flag::SINCE_LATEST != 0;
+        let expired = if self.expired == 0 { 0 } else { transition_flag::EXPIRED };
+        Move {
+            from: self.substate,
+            to: state::CLOSE,
+            time_ns: self.time_ns,
+            dwell_ns: if known { dwell_ns } else { DWELL_UNKNOWN },
+            bound: if late { bound::AT_LEAST } else { bound::EXACT },
+            flags: transition_flag::MINI_SOCKET | transition_flag::ORPHAN | expired,
+        }
+    }
+}
+
+/// The move from FIN_WAIT2 to TIME_WAIT of a mini-socket.
+#[must_use]
+#[inline(always)]
+pub fn to_time_wait(memory: &SocketMemory, time_ns: u64, bound: u8) -> Move {
+    let known = memory.since_ns != 0;
+    let dwell_ns = time_ns.saturating_sub(memory.since_ns);
+    Move {
+        from: state::FIN_WAIT2,
+        to: state::TIME_WAIT,
+        time_ns,
+        dwell_ns: if known { dwell_ns } else { DWELL_UNKNOWN },
+        bound,
+        flags: transition_flag::MINI_SOCKET | transition_flag::ORPHAN,
+    }
+}
+
+/// What is remembered once `told` has been told.
+#[inline(always)]
+pub fn enter(memory: &mut SocketMemory, told: &Move) {
+    memory.state = told.to;
+    memory.since_ns = told.time_ns;
+    memory.flags &= !memory_flag::SINCE_LATEST;
+    if told.bound != bound::EXACT {
+        memory.flags |= memory_flag::SINCE_LATEST;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(state: u8, substate: u8) -> MiniEnd {
+        let memory = SocketMemory { state, since_ns: 1000, ..SocketMemory::default() };
+        MiniEnd { sk: 1, time_ns: 9000, substate, memory, ..MiniEnd::default() }
+    }
+
+    #[test]
+    fn a_time_wait_that_was_seen_ends_exactly() {
+        let end = end(state::TIME_WAIT, state::TIME_WAIT);
+        assert_eq!(end.unseen_time_wait(), None);
+        let close = end.close();
+        assert_eq!((close.dwell_ns, close.bound), (8000, bound::EXACT));
+    }
+
+    #[test]
+    fn one_that_was_not_seen_is_told_with_bounds_that_add_up() {
+        let mut end = end(state::FIN_WAIT2, state::TIME_WAIT);
+        end.time_wait_ns = 3000;
+        let hidden = end.unseen_time_wait().unwrap();
+        assert_eq!((hidden.time_ns, hidden.dwell_ns, hidden.bound), (3000, 2000, bound::AT_MOST));
+        enter(&mut end.memory, &hidden);
+        let close = end.close();
+        assert_eq!((close.from, close.dwell_ns, close.bound), (6, 6000, bound::AT_LEAST));
+        assert_eq!(hidden.dwell_ns + close.dwell_ns, 8000);
+    }
+
+    #[test]
+    fn a_mini_socket_older_than_the_trace_has_no_dwell() {
+        let end = end(0, state::TIME_WAIT);
+        assert_eq!(end.unseen_time_wait(), None);
+        assert_eq!(end.close().dwell_ns, DWELL_UNKNOWN);
+    }
+
+    #[test]
+    fn a_fin_wait2_that_times_out_says_so() {
+        let end = MiniEnd { expired: 1, ..end(state::FIN_WAIT2, state::FIN_WAIT2) };
+        assert_eq!(end.unseen_time_wait(), None);
+        let close = end.close();
+        assert_eq!((close.from, close.to, close.dwell_ns), (5, 7, 8000));
+        assert_ne!(close.flags & transition_flag::EXPIRED, 0);
+    }
+}

@@ -1,0 +1,299 @@
+//! Mini-sockets: what is remembered of a connection goes with it when the kernel hands it over.
+//!
+//! The socket's own program and the two timer hooks meet here. A mini-socket is remembered in
+//! `SOCKETS` as any other, by its address. What belongs to one CPU is written with interrupts off
+//! (timer hooks) or with softirqs off (hand-over), so nothing comes in between.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::{bpf_jiffies64, bpf_ktime_get_ns};
+use tcptrace_common::field::Field;
+use tcptrace_common::jiffies;
+use tcptrace_common::memory::{SocketMemory, memory_flag};
+use tcptrace_common::mini::{MiniEnd, enter, to_time_wait};
+use tcptrace_common::record::bound;
+use tcptrace_common::setting::Setting;
+use tcptrace_common::tcp::state;
+
+use crate::config::{address, read, setting};
+use crate::emit::{Transition, observe};
+use crate::maps::{MINI_ENDS, MINIS, SOCKETS};
+use crate::memory::begin_with;
+use crate::opaque::opaque;
+use crate::sock::Sock;
+
+/// How many mini-sockets in FIN_WAIT2 a CPU keeps an eye on; a power of two.
+const YOUNG: usize = 128;
+/// For how long, ns: a FIN that comes later moves the timer to another slot, which a hook tells.
+/// A slot is 512 jiffies wide at that distance (`kernel/time/timer.c`), 5.1 s at 100 a second.
+const YOUNG_FOR_NS: u64 = 5_200_000_000;
+/// `TCP_TIMEWAIT_LEN`, s (`include/net/tcp.h`).
+const TIME_WAIT_S: u64 = 60;
+
+/// What one CPU knows of mini-sockets.
+#[repr(C)]
+pub struct Minis {
+    /// The one that was made last, until its socket enters CLOSE; 0: none.
+    born: u64,
+    /// Its cookie.
+    born_cookie: u64,
+    /// Its state.
+    born_substate: u64,
+    /// Number of the first of [`Self::young`], of which the low bits are its place.
+    first: u64,
+    /// The number after the last one.
+    end: u64,
+    /// Those made in FIN_WAIT2 of late.
+    young: [Young; YOUNG],
+}
+
+/// A mini-socket that was made in FIN_WAIT2.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Young {
+    key: u64,
+    cookie: u64,
+    since_ns: u64,
+}
+
+impl Minis {
+    /// Adds one to those that are looked at; the first one gives way.
+    #[inline(always)]
+    fn add(&mut self, young: Young) {
+        if self.end - self.first >= YOUNG as u64 {
+            self.first += 1;
+        }
+        self.young[opaque(self.end) as usize & (YOUNG - 1)] = young;
+        self.end += 1;
+    }
+
+    /// Takes the first one out.
+    #[inline(always)]
+    fn take(&mut self) -> Option<Young> {
+        if self.first == self.end {
+            return None;
+        }
+        let young = self.young[opaque(self.first) as usize & (YOUNG - 1)];
+        self.first += 1;
+        Some(young)
+    }
+}
+
+/// A mini-socket, known by its address alone.
+#[derive(Clone, Copy)]
+pub struct Mini(*const c_void);
+
+impl Mini {
+    /// The one whose timer this is.
+    #[inline(always)]
+    pub fn of_timer(timer: *const c_void) -> Self {
+        let offset = address(core::ptr::null(), Field::MiniTimer) as usize;
+        Self(timer.wrapping_byte_sub(offset))
+    }
+
+    #[inline(always)]
+    fn key(self) -> u64 {
+        self.0 as u64
+    }
+
+    #[inline(always)]
+    fn sock(self) -> Sock {
+        Sock::new(self.0)
+    }
+
+    /// When its timer runs out, in jiffies; 0 where that cannot be read.
+    #[inline(always)]
+    fn expires(self) -> u64 {
+        read(address(self.0, Field::MiniTimer), Field::TimerExpires).unwrap_or_default()
+    }
+
+    /// FIN_WAIT2 or TIME_WAIT; 0 where that cannot be read.
+    #[inline(always)]
+    fn substate(self) -> u8 {
+        read(self.0, Field::MiniSubstate).unwrap_or_default()
+    }
+}
+
+/// A socket enters CLOSE: if a mini-socket goes on with its connection, the memory goes with it.
+/// Returns the mini-socket's state, 0 where there is none.
+#[inline(always)]
+pub fn hand_over(memory: &SocketMemory, from: u8, now: u64) -> u8 {
+    if setting(Setting::MiniTimer) == 0 {
+        return 0;
+    }
+    let Some(minis) = minis() else { return 0 };
+    if minis.born == 0 || minis.born_cookie != memory.cookie {
+        return 0;
+    }
+    let (key, substate) = (minis.born, minis.born_substate as u8);
+    minis.born = 0;
+    let mini = Mini(key as *const c_void);
+    let Some(own) = begin_with(mini.sock(), memory) else { return substate };
+    if from != substate {
+        own.since_ns = now;
+    } else if own.state != from {
+        own.since_ns = 0;
+    }
+    own.state = substate;
+    own.flags &= !memory_flag::SINCE_LATEST;
+    if substate == state::FIN_WAIT2 {
+        minis.add(Young { key, cookie: memory.cookie, since_ns: now });
+    }
+    substate
+}
+
+/// A timer of this CPU was started.
+#[inline(always)]
+pub fn timer_started(mini: Option<Mini>) {
+    let started_again = settle(mini);
+    look_at_one();
+    if let Some(mini) = mini
+        && !started_again
+        && let Some(minis) = minis()
+    {
+        minis.born = mini.key();
+        minis.born_cookie = mini.sock().raw_cookie();
+        minis.born_substate = u64::from(mini.substate());
+    }
+}
+
+/// A timer of this CPU was cancelled, or its time has come.
+#[inline(always)]
+pub fn timer_cancelled(mini: Option<Mini>) {
+    settle(None);
+    look_at_one();
+    if let Some(mini) = mini {
+        note_end(mini);
+    }
+}
+
+#[inline(always)]
+fn minis() -> Option<&'static mut Minis> {
+    // SAFETY: this CPU's own slot, see the module.
+    MINIS.get_ptr_mut(0).map(|minis| unsafe { &mut *minis })
+}
+
+#[inline(always)]
+fn last_end() -> Option<&'static mut MiniEnd> {
+    // SAFETY: this CPU's own slot, see the module; user space only reads it.
+    MINI_ENDS.get_ptr_mut(0).map(|end| unsafe { &mut *end })
+}
+
+/// Notes what may be the end of a mini-socket: the next timer of this CPU tells.
+#[inline(always)]
+fn note_end(mini: Mini) {
+    let Some(end) = last_end() else { return };
+    let sock = mini.sock();
+    // SAFETY: these helpers have no preconditions.
+    let (now, jiffies) = unsafe { (bpf_ktime_get_ns(), bpf_jiffies64()) };
+    let expires = mini.expires();
+    end.time_ns = now;
+    end.netns = sock.netns();
+    end.substate = mini.substate();
+    end.expired = u8::from(jiffies >= expires);
+    recall(mini, &mut end.memory);
+    let unseen = end.memory.state == state::FIN_WAIT2 && end.substate == state::TIME_WAIT;
+    end.time_wait_ns =
+        if unseen { latest_time_wait(end.memory.since_ns, now, jiffies, expires) } else { 0 };
+    end.sk = mini.key();
+}
+
+/// Takes the memory of a mini-socket out of the map. One that is older than the trace gets its
+/// cookie and its endpoints.
+#[inline(always)]
+fn recall(mini: Mini, memory: &mut SocketMemory) {
+    let sock = mini.sock();
+    let cookie = sock.raw_cookie();
+    *memory = SocketMemory::EMPTY;
+    if let Some(own) = SOCKETS.get_ptr(mini.key()) {
+        // SAFETY: a value of the map lives at least until this program returns.
+        *memory = unsafe { *own };
+        let _ = SOCKETS.remove(mini.key());
+    }
+    if memory.cookie != cookie || cookie == 0 {
+        *memory = SocketMemory::EMPTY;
+        memory.cookie = cookie;
+        sock.tuple(&mut memory.tuple);
+    }
+}
+
+/// When TIME_WAIT began, ns, to the jiffy: the timer then got its last time, unless a segment came
+/// once more. Where the rate of jiffies is not known, now at the latest.
+#[inline(always)]
+fn latest_time_wait(since: u64, now: u64, jiffies: u64, expires: u64) -> u64 {
+    let rate = jiffies::rate(now, jiffies);
+    if rate == 0 {
+        return now;
+    }
+    let ago = jiffies.saturating_sub(expires.saturating_sub(TIME_WAIT_S * rate));
+    now.saturating_sub(ago * 1_000_000_000 / rate).max(since)
+}
+
+/// Decides about the end that was noted on this CPU: `started` is the mini-socket whose timer
+/// starts now. Returns whether that is the same, so that it was no end.
+#[inline(always)]
+fn settle(started: Option<Mini>) -> bool {
+    let Some(end) = last_end() else { return false };
+    if end.sk == 0 {
+        return false;
+    }
+    let again = started.is_some_and(|mini| mini.key() == end.sk);
+    if again {
+        go_on(end);
+    } else {
+        tell_end(end);
+    }
+    end.sk = 0;
+    again
+}
+
+/// The timer was set to another time: in FIN_WAIT2 because the peer's FIN has come.
+#[inline(always)]
+fn go_on(end: &mut MiniEnd) {
+    if end.memory.state == state::FIN_WAIT2 && end.substate == state::TIME_WAIT {
+        let told = to_time_wait(&end.memory, end.time_ns, bound::EXACT);
+        observe(&Transition::of_mini(&told, end.netns), &end.memory);
+        enter(&mut end.memory, &told);
+    }
+    begin_with(Sock::new(end.sk as *const c_void), &end.memory);
+}
+
+#[inline(always)]
+fn tell_end(end: &mut MiniEnd) {
+    if let Some(told) = end.unseen_time_wait() {
+        observe(&Transition::of_mini(&told, end.netns), &end.memory);
+        enter(&mut end.memory, &told);
+    }
+    observe(&Transition::of_mini(&end.close(), end.netns), &end.memory);
+}
+
+/// Looks whether one of those that were made in FIN_WAIT2 of late is in TIME_WAIT by now. The
+/// kernel leaves a timer alone if its new time falls into the slot that it is in already (some
+/// two seconds wide), so no hook tells.
+#[inline(always)]
+fn look_at_one() -> Option<()> {
+    let minis = minis()?;
+    let young = minis.take()?;
+    let mini = Mini(young.key as *const c_void);
+    if mini.sock().raw_cookie() != young.cookie {
+        return None;
+    }
+    // SAFETY: these helpers have no preconditions.
+    let (now, jiffies) = unsafe { (bpf_ktime_get_ns(), bpf_jiffies64()) };
+    if mini.substate() != state::TIME_WAIT {
+        if now - young.since_ns < YOUNG_FOR_NS {
+            minis.add(young);
+        }
+        return None;
+    }
+    let memory = SOCKETS.get_ptr_mut(young.key)?;
+    // SAFETY: a value of the map lives at least until this program returns.
+    let memory = unsafe { &mut *memory };
+    if memory.cookie == young.cookie && memory.state == state::FIN_WAIT2 {
+        let at = latest_time_wait(memory.since_ns, now, jiffies, mini.expires());
+        let told = to_time_wait(memory, at, bound::AT_MOST);
+        observe(&Transition::of_mini(&told, mini.sock().netns()), memory);
+        enter(memory, &told);
+    }
+    Some(())
+}
