@@ -17,6 +17,9 @@ pub enum Setting {
     /// Address of the kernel's `tw_timer_handler`, by which the timers of mini-sockets are told
     /// from all others; 0: mini-sockets are not followed.
     MiniTimer,
+    /// 1: every transition of every socket is followed. 0: those alone that can begin or end a
+    /// leak, which are three of the ten of a healthy connection.
+    Follow,
     /// [`filter`] conditions that a transition has to meet to be worth a record.
     Filter,
 }
@@ -48,4 +51,4 @@ pub mod filter {
 }
 
 /// How many settings there are: the length of `SETTINGS`.
-pub const COUNT: usize = 6;
+pub const COUNT: usize = 7;

@@ -14,8 +14,10 @@ use tcptrace_common::counter::Counter;
 use tcptrace_common::field::Field;
 use tcptrace_common::memory::{SocketMemory, memory_flag, role};
 use tcptrace_common::record::{DWELL_UNKNOWN, bound, transition_flag};
+use tcptrace_common::setting::Setting;
 use tcptrace_common::tcp::state;
 
+use crate::config::setting;
 use crate::emit::{self, Transition};
 use crate::maps::count;
 use crate::memory::{begin, recall_or_begin};
@@ -35,11 +37,28 @@ fn tcptrace_set_state(ctx: BtfTracePointContext) -> i32 {
     trace!(&ctx, "socket {}: state {} to {}", sk.cookie(), from, to);
     match (from as u8, to as u8) {
         (from, state::SYN_SENT) => opened(sk, from, state::SYN_SENT, role::ACTIVE),
-        (state::LISTEN, state::SYN_RECV) => cloned(sk),
         (from, state::LISTEN) => opened(sk, from, state::LISTEN, role::LISTENER),
+        (from, to) if !is_followed(sk, from, to) => {}
+        (state::LISTEN, state::SYN_RECV) => cloned(sk),
         (from, to) => moved(&ctx, sk, from, to),
     }
     0
+}
+
+/// Whether a transition is one of those that are followed. Leaks begin when the peer closes
+/// (CLOSE_WAIT) and when a connection ends that a descriptor holds or that waits for accept(); the
+/// latter leaves a state in which no closed socket can be.
+#[inline(always)]
+fn is_followed(sk: TypedSock, from: u8, to: u8) -> bool {
+    follows_all()
+        || from == state::CLOSE_WAIT
+        || to == state::CLOSE_WAIT
+        || (to == state::CLOSE && (from == state::ESTABLISHED || !sk.is_orphan()))
+}
+
+#[inline(always)]
+fn follows_all() -> bool {
+    setting(Setting::Follow) != 0
 }
 
 /// The beginning of a life, perhaps at an address where another socket lived.
@@ -96,7 +115,7 @@ fn moved(ctx: &BtfTracePointContext, sk: TypedSock, from: u8, to: u8) {
     // SAFETY: no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
     let dwell_ns = dwell(memory, from, now);
-    if memory.state != 0 && memory.state != from {
+    if is_missed(memory, from) {
         count(Counter::TransitionMissed);
         debug!(ctx, "socket {} left state {} but was remembered in {}", cookie, from, memory.state);
     }
@@ -126,6 +145,13 @@ fn moved(ctx: &BtfTracePointContext, sk: TypedSock, from: u8, to: u8) {
     emit::observe(&transition, memory);
 }
 
+/// Whether a transition that should have been seen was not.
+#[inline(always)]
+fn is_missed(memory: &SocketMemory, from: u8) -> bool {
+    let must_fit = follows_all() || memory.state == state::CLOSE_WAIT;
+    must_fit && memory.state != 0 && memory.state != from
+}
+
 /// Time spent in `from`, unknown where its beginning was not seen.
 #[inline(always)]
 fn dwell(memory: &SocketMemory, from: u8, now: u64) -> u64 {
@@ -152,13 +178,17 @@ fn orphan(sk: TypedSock) -> u8 {
 fn enter(sk: TypedSock, from: u8, to: u8, now: u64, memory: &mut SocketMemory) {
     memory.since_ns = now;
     memory.state = to;
-    if from == state::ESTABLISHED {
+    if !matches!(from, state::SYN_SENT | state::SYN_RECV | state::LISTEN) {
         memory.flags |= memory_flag::ESTABLISHED;
+    }
+    // Nobody has accepted a socket that the peer closes and that has no descriptor.
+    if to == state::CLOSE_WAIT && memory.role == role::UNKNOWN && sk.is_orphan() {
+        memory.role = role::PASSIVE;
     }
     match to {
         state::ESTABLISHED => memory.flags |= memory_flag::ESTABLISHED,
         state::CLOSE_WAIT => {
-            memory.flags |= memory_flag::FIN_RECEIVED | memory_flag::ESTABLISHED;
+            memory.flags |= memory_flag::FIN_RECEIVED;
             memory.leak_since_ns = now;
             memory.write_seq_at_fin = sk.untyped().get(Field::WriteSeq);
         }

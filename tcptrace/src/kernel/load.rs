@@ -31,6 +31,8 @@ static PROGRAMS: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptr
 pub struct Wish {
     /// States whose end is worth a record: bit `1 << number`.
     pub record_states: u64,
+    /// Whether every transition is followed, or those alone that a report of leaks needs.
+    pub follow: bool,
     /// Dwells shorter than this many ns are not worth a record.
     pub record_min_dwell_ns: u64,
     /// Size of the ring buffer, bytes: a power of two, a multiple of the page size.
@@ -176,6 +178,7 @@ fn check_fields(offsets: &[u32; field::COUNT]) -> Result<Vec<String>> {
 fn settings(host: &Host, wish: &Wish, offsets: &[u32; field::COUNT]) -> [u64; COUNT] {
     let mut settings = [0; COUNT];
     settings[Setting::RecordStates as usize] = wish.record_states;
+    settings[Setting::Follow as usize] = u64::from(wish.follow);
     settings[Setting::RecordMinDwellNs as usize] = wish.record_min_dwell_ns;
     settings[Setting::Stacks as usize] = u64::from(wish.wants(Group::Stacks));
     settings[Setting::Filter as usize] = wish.filter.bits();
