@@ -51,6 +51,8 @@ counters! {
     StackLost = "stack_lost" loss,
     /// Accept queues that were not walked to their end; the rest is matched by address.
     QueueCut = "queue_cut" loss,
+    /// Dwells that were counted without their key: the map of keys was full. None is lost.
+    HistogramOther = "histogram_other" seen,
 }
 
 /// How many counters there are: the length of `COUNTERS`.

@@ -9,6 +9,7 @@
 
 pub mod counter;
 pub mod field;
+pub mod histogram;
 pub mod jiffies;
 pub mod memory;
 pub mod mini;

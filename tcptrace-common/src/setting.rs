@@ -22,6 +22,10 @@ pub enum Setting {
     Follow,
     /// [`filter`] conditions that a transition has to meet to be worth a record.
     Filter,
+    /// Bit `1 << state`: dwells in this state are counted, see [`crate::histogram`].
+    HistogramStates,
+    /// [`crate::histogram::by`]: what they are told apart by.
+    HistogramBy,
 }
 
 /// Bits of [`Setting::Filter`]: all that are set have to hold. What is not known holds for none.
@@ -51,4 +55,4 @@ pub mod filter {
 }
 
 /// How many settings there are: the length of `SETTINGS`.
-pub const COUNT: usize = 7;
+pub const COUNT: usize = 9;

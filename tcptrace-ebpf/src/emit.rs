@@ -1,4 +1,4 @@
-//! What becomes of a transition: a record in the ring, if user space wants to hear of it.
+//! What becomes of a transition: a count of its dwell, a record in the ring, as user space wants.
 
 use tcptrace_common::counter::Counter;
 use tcptrace_common::memory::SocketMemory;
@@ -8,6 +8,7 @@ use tcptrace_common::setting::{Setting, filter};
 
 use crate::config::setting;
 use crate::filter::passes;
+use crate::histogram;
 use crate::maps::{EVENTS, count};
 
 /// A transition, as the hook sees it.
@@ -42,6 +43,13 @@ impl Transition {
 /// All that is done with a transition of the socket that `memory` is about.
 #[inline(always)]
 pub fn observe(transition: &Transition, memory: &SocketMemory) {
+    histogram::count(transition.from, transition.dwell_ns, transition.bound, memory);
+    tell(transition, memory);
+}
+
+/// Sends a record of a transition, if user space wants to hear of it.
+#[inline(always)]
+pub fn tell(transition: &Transition, memory: &SocketMemory) {
     if may_want(transition.from, transition.to)
         && is_long(transition.dwell_ns)
         && passes(memory, transition.netns)

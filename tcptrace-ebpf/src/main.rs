@@ -11,6 +11,7 @@
 mod config;
 mod emit;
 mod filter;
+mod histogram;
 mod hooks;
 mod iters;
 mod maps;

@@ -4,6 +4,7 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
 use tcptrace_common::counter::{self, Counter};
+use tcptrace_common::histogram::{self, KeyedSlot, StateHistogram};
 use tcptrace_common::memory::SocketMemory;
 use tcptrace_common::mini::MiniEnd;
 use tcptrace_common::setting::filter::PORT_WORDS;
@@ -105,6 +106,15 @@ pub static LOCAL_NETS: LpmTrie<[u8; 16], u8> =
 #[map]
 pub static REMOTE_NETS: LpmTrie<[u8; 16], u8> =
     LpmTrie::with_max_entries(1 << 10, BPF_F_NO_PREALLOC);
+/// Counts of dwells by state and slot, and of those that found no place in [`KEY_HISTOGRAMS`].
+#[map]
+pub static STATE_HISTOGRAMS: PerCpuArray<StateHistogram> =
+    PerCpuArray::with_max_entries(histogram::STATES, 0);
+
+/// Counts of dwells by state, key and slot. User space sets the size.
+#[map]
+pub static KEY_HISTOGRAMS: HashMap<KeyedSlot, u64> =
+    HashMap::with_max_entries(1 << 18, BPF_F_NO_PREALLOC);
 
 /// Adds one to a counter of this CPU. A softirq may count in between, so the addition is one
 /// instruction.
@@ -115,12 +125,13 @@ pub fn count(counter: Counter) {
     }
 }
 
-/// `core` has no atomic addition for this target, though the instruction set does.
+/// Adds one to a count in a map, at once for all CPUs. `core` has no atomic addition for this target,
+/// though the instruction set does.
 #[cfg(target_arch = "bpf")]
 #[inline(always)]
-fn add_one(slot: *mut u64) {
-    // SAFETY: a value of an array map is aligned and lives as long as the map; the instruction
-    // touches nothing else.
+pub fn add_one(slot: *mut u64) {
+    // SAFETY: a value of a map is aligned and lives at least until this program returns; the
+    // instruction touches nothing else.
     unsafe {
         core::arch::asm!("lock *(u64 *)({slot} + 0) += {one}", slot = in(reg) slot, one = in(reg) 1_u64);
     }
@@ -128,4 +139,4 @@ fn add_one(slot: *mut u64) {
 
 /// For tools that look at this crate as if it were built for the host.
 #[cfg(not(target_arch = "bpf"))]
-fn add_one(_slot: *mut u64) {}
+pub fn add_one(_slot: *mut u64) {}

@@ -3,6 +3,7 @@
 
 mod exit;
 mod filters;
+mod hist;
 mod leaks;
 mod output;
 mod value;
@@ -25,6 +26,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Plan, Exit> {
     let cli = Cli::try_parse_from(args).map_err(|error| Exit::from_clap(&error))?;
     Ok(match cli.command {
         Command::Leaks(typed) => Plan::Leaks(Box::new(typed.plan())),
+        Command::Hist(typed) => Plan::Hist(Box::new(typed.plan()?)),
         Command::Check(typed) => Plan::Check(typed.plan()),
     })
 }
@@ -39,6 +41,7 @@ const EXAMPLES: &str = "\
 Examples:
   tcptrace leaks                    every leak older than 30s, until Ctrl-C
   tcptrace leaks --once -o json     one report as JSON Lines
+  tcptrace hist --duration 1m       how long connections stay in each state
   tcptrace check                    what this host can do
 
 Exit status: 0 done, 1 leaks found (with --exit-code), 2 usage or run-time error.";
@@ -54,6 +57,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Leaks(Box<leaks::LeaksArgs>),
+    Hist(Box<hist::HistArgs>),
     Check(CheckArgs),
 }
 

@@ -9,11 +9,36 @@ use super::value;
 use crate::lifecycle::cause::Kind;
 use crate::lifecycle::filter::{Family, Filter, NetnsSpec};
 use crate::lifecycle::pattern::Pattern;
+use crate::lifecycle::socket::State;
+
+/// What a command takes for `--state`.
+pub trait StateArg: Clone + Send + Sync + 'static {
+    /// What the help says of it.
+    const HELP: &str;
+    /// Reads one.
+    fn parse(text: &str) -> Result<Self, String>;
+}
+
+impl StateArg for Kind {
+    const HELP: &str = "States: close-wait (or CLOSE_WAIT), dead";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        value::leak_state(text)
+    }
+}
+
+impl StateArg for State {
+    const HELP: &str = "States: close-wait (or CLOSE_WAIT), established, fin-wait-2";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        value::tcp_state(text)
+    }
+}
 
 /// Filters over process, address and place.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Filters (lists: one of them; all that are given have to hold)")]
-pub struct FilterArgs {
+pub struct FilterArgs<S: StateArg> {
     /// Process ids of opener or holder: 4244,4245
     #[arg(short, long, value_delimiter = ',', value_parser = value::pid, value_name = "PID")]
     pid: Vec<u32>,
@@ -40,10 +65,9 @@ pub struct FilterArgs {
     /// IPv6
     #[arg(short = '6', long)]
     ipv6: bool,
-    /// States: close-wait (or CLOSE_WAIT), dead
-    #[arg(short, long, value_delimiter = ',', value_parser = value::leak_state)]
-    #[arg(value_name = "STATE")]
-    state: Vec<Kind>,
+    #[arg(short, long, value_delimiter = ',', value_parser = S::parse)]
+    #[arg(value_name = "STATE", help = S::HELP)]
+    state: Vec<S>,
     /// Network namespaces: inode number, path, name or pid:4244
     #[arg(long, value_delimiter = ',', value_parser = value::netns, value_name = "NETNS")]
     netns: Vec<NetnsSpec>,
@@ -55,9 +79,17 @@ pub struct FilterArgs {
     container: Vec<String>,
 }
 
-impl FilterArgs {
+impl FilterArgs<Kind> {
     /// The filter, and the namespaces that are still to be resolved to inodes.
     pub fn plan(self) -> (Filter, Vec<NetnsSpec>) {
+        let (filter, kinds, netns) = self.split();
+        (Filter { kinds, ..filter }, netns)
+    }
+}
+
+impl<S: StateArg> FilterArgs<S> {
+    /// The filter, the states, and the namespaces that are still to be resolved to inodes.
+    pub fn split(self) -> (Filter, Vec<S>, Vec<NetnsSpec>) {
         let family = match (self.ipv4, self.ipv6) {
             (true, false) => Some(Family::V4),
             (false, true) => Some(Family::V6),
@@ -73,9 +105,9 @@ impl FilterArgs {
             local_nets: self.local,
             remote_nets: self.remote,
             family,
-            kinds: self.state,
+            kinds: Vec::new(),
             netns: Vec::new(),
         };
-        (filter, self.netns)
+        (filter, self.state, self.netns)
     }
 }

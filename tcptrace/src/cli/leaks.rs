@@ -9,6 +9,7 @@ use super::output::{OutputArgs, TypedStackFormat};
 use super::value;
 use crate::commands::plan::{LeaksPlan, Until};
 use crate::lifecycle::by::By;
+use crate::lifecycle::cause::Kind;
 use crate::lifecycle::weight::Weight;
 
 const ABOUT: &str = "\
@@ -52,7 +53,7 @@ pub struct LeaksArgs {
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
-    filters: FilterArgs,
+    filters: FilterArgs<Kind>,
     #[command(flatten)]
     output: OutputArgs<TypedStackFormat>,
     /// Cut nothing: lines as long as they are, every frame of a stack, whole paths

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use crate::lifecycle::cause::Kind;
 use crate::lifecycle::filter::NetnsSpec;
 use crate::lifecycle::pattern::Pattern;
+use crate::lifecycle::socket::State;
 
 /// Names of units, longest first where one starts with another, and their length in ns.
 const UNITS: [(&str, u64); 7] = [
@@ -28,6 +29,8 @@ const PID_MAX: u32 = 1 << 22;
 const RING_MIN: u32 = 4096;
 /// Largest ring buffer.
 const RING_MAX: u32 = 1 << 30;
+/// Most entries of a map: a few GiB of the kernel's memory.
+const ENTRIES_MAX: u32 = 1 << 24;
 
 /// `500ms`, `30s`, `5m`, `1h30m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
@@ -127,11 +130,28 @@ pub fn leak_state(text: &str) -> Result<Kind, String> {
 }
 
 fn is_other_state(lower: &str) -> bool {
-    use crate::lifecycle::socket::State;
-    let same = |name: &str| name.to_ascii_lowercase().replace('_', "-") == lower;
-    // `ss` spells these two with one dash more.
-    matches!(lower, "fin-wait-1" | "fin-wait-2" | "established" | "estab")
-        || State::ALL.iter().any(|(.., name)| same(name))
+    tcp_state(lower).is_ok()
+}
+
+/// A TCP state: `close-wait`, `CLOSE_WAIT`; also as `ss` spells them: `estab`, `fin-wait-1`.
+pub fn tcp_state(text: &str) -> Result<State, String> {
+    let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '-'], "");
+    let typed = match plain(text).as_str() {
+        "estab" => "established".to_owned(),
+        other => other.to_owned(),
+    };
+    let known = State::ALL.iter().find(|(.., name)| plain(name) == typed);
+    known.map(|(_, state, _)| *state).ok_or_else(|| {
+        "not a TCP state; write for example established, close-wait or FIN_WAIT2".to_owned()
+    })
+}
+
+/// How many entries a map of the kernel side may have.
+pub fn map_entries(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(entries) if (1..=ENTRIES_MAX).contains(&entries) => Ok(entries),
+        _ => Err(format!("not a number from 1 to {ENTRIES_MAX}")),
+    }
 }
 
 /// `4026531840`, `net:[4026531840]`, `pid:4244`, `/run/netns/blue`, or `blue` as `ip netns` has it.
@@ -256,6 +276,27 @@ mod tests {
             assert!(leak_state(text).unwrap_err().contains("is not a leak"), "{text}");
         }
         assert!(leak_state("half-open").unwrap_err().contains("not a TCP state"));
+    }
+
+    #[test]
+    fn every_tcp_state_has_a_name_to_type() {
+        for (_, state, name) in State::ALL {
+            assert_eq!(tcp_state(name), Ok(state));
+            assert_eq!(tcp_state(&name.to_ascii_lowercase().replace('_', "-")), Ok(state));
+        }
+        assert_eq!(tcp_state("estab"), Ok(State::Established));
+        assert_eq!(tcp_state("fin-wait-1"), Ok(State::FinWait1));
+        for text in ["", "half-open", "dead", "-"] {
+            assert!(tcp_state(text).unwrap_err().contains("not a TCP state"), "{text}");
+        }
+    }
+
+    #[test]
+    fn maps_have_at_least_one_entry() {
+        assert_eq!(map_entries("1"), Ok(1));
+        for text in ["0", "", "x", "16777217", "-1"] {
+            assert!(map_entries(text).unwrap_err().contains("from 1 to 16777216"), "{text}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod check;
 mod clock;
+mod hist;
 mod leaks;
 mod log;
 mod look;
@@ -29,6 +30,7 @@ pub fn run(plan: &Plan, out: &mut dyn Write) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match plan {
         Plan::Leaks(plan) => runtime.block_on(leaks::run(plan, out)),
+        Plan::Hist(plan) => runtime.block_on(hist::run(plan, out)),
         Plan::Check(plan) => check::run(plan, out),
     }
 }

@@ -41,19 +41,31 @@ impl Notices {
                  processes stay unknown; run as root with all capabilities",
             );
         }
+        notices.add_hooks(kernel);
+        notices
+    }
+
+    /// What a command lacks that only counts transitions, which are seen wherever they are.
+    #[must_use]
+    pub fn of_hooks(kernel: &Kernel) -> Self {
+        let mut notices = Self::default();
+        notices.add_hooks(kernel);
+        notices
+    }
+
+    fn add_hooks(&mut self, kernel: &Kernel) {
         for (hook, status) in &kernel.hooks {
             if let (Status::Missing(reason), Some(cost)) = (status, hook.cost) {
-                notices.add(hook.degradation, &format!("{}: {cost} [{reason}]", hook.point));
+                self.add(hook.degradation, &format!("{}: {cost} [{reason}]", hook.point));
             }
         }
         if !kernel.absent_fields.is_empty() {
             let fields = kernel.absent_fields.join(", ");
-            notices.add(
+            self.add(
                 "fields-absent",
                 &format!("this kernel lacks {fields}; what rests on them is unknown"),
             );
         }
-        notices
     }
 
     /// Adds a degradation, the same one again without effect.

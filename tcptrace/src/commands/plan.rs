@@ -1,8 +1,11 @@
 //! What will be done: plain data, checked and converted from what was typed.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::lifecycle::by::By;
+use crate::lifecycle::dwell;
+use crate::lifecycle::dwell::selection::Selection;
 use crate::lifecycle::filter::{Filter, NetnsSpec};
 use crate::lifecycle::weight::Weight;
 
@@ -11,6 +14,8 @@ use crate::lifecycle::weight::Weight;
 pub enum Plan {
     /// `tcptrace leaks`.
     Leaks(Box<LeaksPlan>),
+    /// `tcptrace hist`.
+    Hist(Box<HistPlan>),
     /// `tcptrace check`.
     Check(CheckPlan),
 }
@@ -40,6 +45,35 @@ pub struct LeaksPlan {
     pub native: bool,
     /// What a socket counts in `folded` and `svg`.
     pub weight: Weight,
+    /// Size of the ring buffer in bytes: a power of two, at least 4096.
+    pub ring_bytes: u32,
+    /// How often `-v` was given.
+    pub verbosity: u8,
+}
+
+/// `tcptrace hist`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistPlan {
+    /// What is told apart besides the state.
+    pub by: dwell::key::By,
+    /// Time from one report to the next; `None`: one report at the end.
+    pub interval: Option<Duration>,
+    /// When to stop.
+    pub until: Until,
+    /// Whether each dwell is streamed.
+    pub exact: bool,
+    /// Which dwells; the `netns` of its filter is empty until [`Self::netns`] is resolved.
+    pub selection: Selection,
+    /// Network namespaces as the user named them; empty: all.
+    pub netns: Vec<NetnsSpec>,
+    /// Where to write an HdrHistogram log.
+    pub hdr_log: Option<PathBuf>,
+    /// How to print.
+    pub output: OutputPlan,
+    /// Most keys that the table shows; `None`: all.
+    pub top: Option<usize>,
+    /// Room for counts by state, key and bucket in the kernel.
+    pub key_buckets: u32,
     /// Size of the ring buffer in bytes: a power of two, at least 4096.
     pub ring_bytes: u32,
     /// How often `-v` was given.

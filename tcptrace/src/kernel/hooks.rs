@@ -43,6 +43,10 @@ impl Group {
     /// For `leaks`, with stacks.
     pub const LEAKS_AND_STACKS: &[Self] =
         &[Self::Snapshots, Self::Life, Self::Openers, Self::Eof, Self::Stacks];
+    /// For `hist`, where no opener matters.
+    pub const HIST: &[Self] = &[Self::Life, Self::MiniSockets];
+    /// For `hist` with openers; snapshots tell which pid namespace the tool is in.
+    pub const HIST_WITH_OPENERS: &[Self] = &[Self::Snapshots, Self::Life, Self::Openers];
     /// For `leaks`, without stacks.
     pub const LEAKS: &[Self] = &[Self::Snapshots, Self::Life, Self::Openers, Self::Eof];
 }

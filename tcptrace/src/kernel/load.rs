@@ -10,10 +10,13 @@ use tcptrace_common::setting::{COUNT, Setting};
 
 use super::btf::Btf;
 use super::filter::KernelFilter;
+use super::histogram::{self, HistogramWish};
 use super::hooks::{Group, HOOKS, Hook, Status};
 use super::host::{Host, raise_descriptor_limit};
 use super::tracefs::with_tracefs;
 use super::{counters, offsets, snapshot, symbols};
+use crate::lifecycle::dwell::dwells::Dwells;
+use crate::lifecycle::dwell::key::By;
 
 /// Where the kernel describes its types.
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -43,6 +46,8 @@ pub struct Wish {
     pub groups: &'static [Group],
     /// Which sockets are worth a record.
     pub filter: KernelFilter,
+    /// Dwells to count, where any.
+    pub histogram: Option<HistogramWish>,
 }
 
 impl Wish {
@@ -85,6 +90,14 @@ impl Kernel {
             loader.map_max_entries("STACKS", SMALLEST_RING);
             loader.map_max_entries("PROCESSES", 1).map_max_entries("SEEN", 1);
         }
+        let room = wish.histogram.map_or(1, |histogram| match histogram.by {
+            By::State => 1,
+            _ => histogram.key_buckets,
+        });
+        loader.map_max_entries("KEY_HISTOGRAMS", room);
+        if wish.histogram.is_none() {
+            loader.map_max_entries("STATE_HISTOGRAMS", 1);
+        }
         let mut ebpf = loader
             .btf(Some(&types))
             .override_global("OFFSETS", &offsets[..], true)
@@ -123,6 +136,15 @@ impl Kernel {
     /// When the map cannot be read.
     pub fn counters(&mut self) -> Result<counters::Counters> {
         counters::read(&mut self.ebpf)
+    }
+
+    /// Dwells as counted so far; see [`histogram::read`].
+    ///
+    /// # Errors
+    ///
+    /// When the maps cannot be read.
+    pub fn dwells(&self, by: By) -> Result<Dwells> {
+        histogram::read(&self.ebpf, by)
     }
 
     /// Rows of all descriptors; see [`snapshot::files`].
@@ -186,6 +208,10 @@ fn settings(host: &Host, wish: &Wish, offsets: &[u32; field::COUNT]) -> [u64; CO
         settings[Setting::MiniTimer as usize] = mini_timer(offsets).unwrap_or_default();
     }
     settings[Setting::TranslatePids as usize] = u64::from(!host.in_initial_pid_namespace);
+    if let Some(histogram) = wish.histogram {
+        settings[Setting::HistogramStates as usize] = histogram.states;
+        settings[Setting::HistogramBy as usize] = histogram.by.to_kernel().into();
+    }
     settings
 }
 

@@ -3,6 +3,7 @@
 pub mod btf;
 pub mod counters;
 pub mod filter;
+pub mod histogram;
 pub mod hooks;
 pub mod host;
 pub mod load;

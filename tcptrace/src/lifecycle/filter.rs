@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use super::cause::Kind;
 use super::pattern::Pattern;
 use super::report::{Holder, Leak, Party};
+use super::socket::Endpoints;
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,14 +70,44 @@ impl Filter {
     }
 
     fn matches_socket(&self, leak: &Leak) -> bool {
-        let (local, remote) = (leak.ends.local, leak.ends.remote);
         any_or_empty(&self.kinds, |kind| *kind == leak.kind)
-            && any_or_empty(&self.netns, |netns| *netns == leak.netns)
-            && any_or_empty(&self.local_ports, |range| holds_port(range, local.port))
-            && any_or_empty(&self.remote_ports, |range| holds_port(range, remote.port))
-            && any_or_empty(&self.local_nets, |net| holds_addr(net, local.addr))
-            && any_or_empty(&self.remote_nets, |net| holds_addr(net, remote.addr))
-            && self.family.is_none_or(|family| leak.ends.family() == Some(family.token()))
+            && self.matches_place(&leak.ends, leak.netns)
+    }
+
+    /// Whether the user wants sockets with these endpoints in this network namespace.
+    #[must_use]
+    pub fn matches_place(&self, ends: &Endpoints, netns: u32) -> bool {
+        any_or_empty(&self.netns, |own| *own == netns)
+            && self.matches_local_port(ends.local.port)
+            && any_or_empty(&self.remote_ports, |range| holds_port(range, ends.remote.port))
+            && any_or_empty(&self.local_nets, |net| holds_addr(net, ends.local.addr))
+            && any_or_empty(&self.remote_nets, |net| holds_addr(net, ends.remote.addr))
+            && self.family.is_none_or(|family| ends.family() == Some(family.token()))
+    }
+
+    /// Whether the user wants sockets with this local port.
+    #[must_use]
+    pub fn matches_local_port(&self, port: Option<u16>) -> bool {
+        any_or_empty(&self.local_ports, |range| holds_port(range, port))
+    }
+
+    /// Whether the user wants sockets with this peer, of which no more is known.
+    #[must_use]
+    pub fn matches_remote_addr(&self, addr: Option<IpAddr>) -> bool {
+        any_or_empty(&self.remote_nets, |net| holds_addr(net, addr))
+            && self.family.is_none_or(|family| addr.map(Family::of) == Some(family))
+    }
+
+    /// Whether the user wants sockets of a process with this id.
+    #[must_use]
+    pub fn matches_pid(&self, pid: Option<u32>) -> bool {
+        any_or_empty(&self.pids, |own| pid == Some(*own))
+    }
+
+    /// Whether the user wants sockets of a process with this name.
+    #[must_use]
+    pub fn matches_comm(&self, comm: Option<&str>) -> bool {
+        any_or_empty(&self.comms, |glob| comm.is_some_and(|comm| glob.matches(comm)))
     }
 
     fn matches_processes(&self, leak: &Leak) -> bool {
@@ -93,6 +124,15 @@ impl Filter {
 }
 
 impl Family {
+    /// That of an address; mapped ones are held as IPv4.
+    #[must_use]
+    pub const fn of(addr: IpAddr) -> Self {
+        match addr {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
     /// Frozen token.
     #[must_use]
     pub fn token(self) -> &'static str {

@@ -8,6 +8,7 @@ pub mod check;
 mod escape;
 mod folded;
 mod frame;
+pub mod hist;
 mod json;
 mod own;
 mod svg;

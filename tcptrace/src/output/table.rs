@@ -13,7 +13,7 @@ mod holding;
 mod list;
 mod listening;
 mod name;
-mod paint;
+pub(super) mod paint;
 mod rows;
 mod style;
 mod tail;

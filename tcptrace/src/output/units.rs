@@ -28,6 +28,46 @@ pub fn duration(ns: u64) -> String {
     }
 }
 
+/// Three digits or two units, at most six characters: `999ns`, `1.23µs`, `12.3ms`, `300ms`, `4.20s`,
+/// `59.9s`, `1m03s`, `23h59m`, `2d03h`, `213503d`.
+pub fn fine_duration(ns: u64) -> String {
+    const STEPS: [(u64, &str); 3] = [(1_000, "µs"), (1_000_000, "ms"), (1_000_000_000, "s")];
+    let scaled = |unit_ns: u64, unit: &str| match ns / unit_ns {
+        0..10 => format!("{}.{:02}{unit}", ns / unit_ns, ns % unit_ns * 100 / unit_ns),
+        10..100 => format!("{}.{}{unit}", ns / unit_ns, ns % unit_ns * 10 / unit_ns),
+        whole => format!("{whole}{unit}"),
+    };
+    match ns {
+        0..1_000 => format!("{ns}ns"),
+        60_000_000_000.. if ns >= 100 * 86_400 * NS_PER_SECOND => {
+            format!("{}d", ns / (86_400 * NS_PER_SECOND))
+        }
+        60_000_000_000.. => duration(ns),
+        _ => {
+            let step = STEPS.iter().rev().find(|(unit_ns, _)| ns >= *unit_ns);
+            step.map_or_else(|| format!("{ns}ns"), |(unit_ns, unit)| scaled(*unit_ns, unit))
+        }
+    }
+}
+
+/// At most seven characters: `9999999`, `12.3M`, `4567M`, `12.3G`.
+pub fn amount(number: u64) -> String {
+    const STEPS: [(u64, char); 4] = [
+        (1_000_000_000_000_000, 'P'),
+        (1_000_000_000_000, 'T'),
+        (1_000_000_000, 'G'),
+        (1_000_000, 'M'),
+    ];
+    if number < 10_000_000 {
+        return number.to_string();
+    }
+    let step = STEPS.iter().find(|(unit, _)| number / 10 >= *unit);
+    step.map_or_else(
+        || number.to_string(),
+        |(unit, name)| format!("{}.{}{name}", number / unit, number % unit / (unit / 10)),
+    )
+}
+
 fn two(large: u64, large_unit: char, small: u64, small_unit: char) -> String {
     match small {
         0 => format!("{large}{large_unit}"),
@@ -132,6 +172,50 @@ mod tests {
             assert_eq!(duration(ns), text);
         }
         assert!(duration(u64::MAX).ends_with('h'));
+    }
+
+    #[test]
+    fn fine_durations_have_three_digits_and_never_grow() {
+        for (ns, text) in [
+            (0, "0ns"),
+            (999, "999ns"),
+            (1_000, "1.00µs"),
+            (1_239, "1.23µs"),
+            (12_399, "12.3µs"),
+            (999_999, "999µs"),
+            (300_400_000, "300ms"),
+            (4_205_000_000, "4.20s"),
+            (59_999_999_999, "59.9s"),
+            (63 * S, "1m03s"),
+            (86_399 * S, "23h59m"),
+            (2 * 86_400 * S + 3 * 3600 * S, "2d03h"),
+            (104 * 86_400 * S, "104d"),
+        ] {
+            assert_eq!(fine_duration(ns), text);
+        }
+        for exponent in 0..64 {
+            let ns = 1_u64 << exponent;
+            let chars =
+                fine_duration(ns).chars().count().max(fine_duration(ns - 1).chars().count());
+            assert!(chars <= 7, "{}", fine_duration(ns));
+            assert!(chars <= 6 || ns > 10_000 * 86_400 * S, "{}", fine_duration(ns));
+        }
+    }
+
+    #[test]
+    fn amounts_fit_into_seven_characters() {
+        for (number, text) in [
+            (0, "0"),
+            (9_999_999, "9999999"),
+            (12_345_678, "12.3M"),
+            (4_567_890_123, "4567.8M"),
+            (12_345_678_901, "12.3G"),
+        ] {
+            assert_eq!(amount(number), text);
+        }
+        for exponent in 0..64 {
+            assert!(amount(1 << exponent).len() <= 8, "{}", amount(1 << exponent));
+        }
     }
 
     #[test]

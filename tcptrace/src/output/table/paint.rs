@@ -24,6 +24,11 @@ pub fn cause(cause: Cause, text: &str, on: bool) -> String {
     paint(color.on_default(), text, on)
 }
 
+/// What is worth a look.
+pub fn warning(text: &str, on: bool) -> String {
+    paint(AnsiColor::Yellow.on_default(), text, on)
+}
+
 /// What explains.
 pub fn faint(text: &str, on: bool) -> String {
     paint(Style::new().dimmed(), text, on)

@@ -1,0 +1,205 @@
+//! `tcptrace hist`.
+
+mod census;
+mod source;
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal as _, Write};
+
+use anyhow::{Context as _, Result};
+use jiff::tz::TimeZone;
+use tokio::time::{Instant, sleep_until};
+
+use crate::kernel::host::Host;
+use crate::kernel::netns::inode_of;
+use crate::lifecycle::dwell::census::count as count_still;
+use crate::lifecycle::dwell::dwells::Dwells;
+use crate::lifecycle::dwell::report::{HistReport, Scope, rows};
+use crate::lifecycle::dwell::selection::Selection;
+use crate::output::hist::{HdrLog, HistOutput, HistStyle, HistTable, Json};
+use crate::process::selection::check_pids;
+
+use super::clock::{monotonic_ns, wall_ns};
+use super::log;
+use super::notices::warn;
+use super::outcome::Outcome;
+use super::plan::{Format, HistPlan};
+use super::stop::Stop;
+use source::Source;
+
+/// Runs until the plan says stop.
+///
+/// # Errors
+///
+/// What failed, in one sentence.
+pub async fn run(plan: &HistPlan, out: &mut dyn Write) -> Result<Outcome> {
+    check_pids(&plan.selection.filter.pids)?;
+    let mut selection = plan.selection.clone();
+    for spec in &plan.netns {
+        selection.filter.netns.push(inode_of(spec)?);
+    }
+    let mut outputs = Outputs::open(plan)?;
+    let mut stop = Stop::new(plan.until)?;
+    log::to_stderr(plan.verbosity);
+    let host = Host::look();
+    let source = Source::start(plan, selection.clone(), &host)?;
+    warn(announcement(plan));
+    let mut watch = Watch::new(plan, selection, source, host.release);
+    stop.count_from(Instant::now());
+    while !wait(plan, &mut watch, &mut stop).await? {
+        outputs.write(&watch.interval()?, out)?;
+    }
+    if plan.interval.is_some() {
+        outputs.write(&watch.interval()?, out)?;
+    }
+    outputs.write(&watch.total()?, out)?;
+    Ok(Outcome::Done)
+}
+
+fn announcement(plan: &HistPlan) -> &'static str {
+    match plan.interval {
+        Some(_) => "tracing; a report each interval, Ctrl-C for the total",
+        None => "tracing; Ctrl-C for the answer",
+    }
+}
+
+/// Waits for the end of an interval, or of the run: says whether it is that. Reads what streams in
+/// meanwhile.
+async fn wait(plan: &HistPlan, watch: &mut Watch<'_>, stop: &mut Stop) -> Result<bool> {
+    let next = plan.interval.and_then(|interval| watch.interval_began.checked_add(interval));
+    let far = || Instant::now() + std::time::Duration::from_secs(1 << 30);
+    let next = next.unwrap_or_else(far);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.wait() => return Ok(true),
+            () = sleep_until(next) => {
+                watch.interval_began = next.max(Instant::now());
+                return Ok(false);
+            }
+            ready = watch.source.ready() => ready?,
+        }
+        watch.source.drain();
+    }
+}
+
+/// The state of a run.
+struct Watch<'a> {
+    plan: &'a HistPlan,
+    selection: Selection,
+    source: Source,
+    release: String,
+    started_ns: u64,
+    interval_began: Instant,
+    reported_ns: u64,
+    reported: Dwells,
+}
+
+impl<'a> Watch<'a> {
+    fn new(plan: &'a HistPlan, selection: Selection, source: Source, release: String) -> Self {
+        let now = monotonic_ns();
+        Self {
+            plan,
+            selection,
+            reported: source.none(),
+            source,
+            release,
+            started_ns: now,
+            interval_began: Instant::now(),
+            reported_ns: now,
+        }
+    }
+
+    /// What happened since the last report.
+    fn interval(&mut self) -> Result<HistReport> {
+        let dwells = self.source.dwells()?;
+        let delta = dwells.since(&self.reported);
+        self.reported = dwells;
+        let now = monotonic_ns();
+        let span = now - std::mem::replace(&mut self.reported_ns, now);
+        self.report(Scope::Interval, delta, span)
+    }
+
+    /// What happened since the trace began. Where the last interval was reported just now, nothing
+    /// is added to it, so that intervals add up to the total.
+    fn total(&mut self) -> Result<HistReport> {
+        let dwells = match self.plan.interval {
+            Some(_) => self.reported.clone(),
+            None => self.source.dwells()?,
+        };
+        let span = monotonic_ns() - self.started_ns;
+        self.report(Scope::Total, dwells, span)
+    }
+
+    fn report(&mut self, scope: Scope, dwells: Dwells, span_ns: u64) -> Result<HistReport> {
+        let error = dwells.layout().error();
+        let stills = census::still_in_state();
+        let wanted = stills.iter().flatten().filter(|socket| self.selection.keeps_still(socket));
+        let ages = count_still(wanted, self.plan.by);
+        let totals = self.source.totals()?;
+        Ok(HistReport {
+            made_at_ns: wall_ns(),
+            scope,
+            span_ns,
+            traced_ns: monotonic_ns() - self.started_ns,
+            by: self.plan.by,
+            exact: self.source.is_exact(),
+            error,
+            rows: rows(dwells, ages),
+            census: stills.is_some(),
+            events: totals.events,
+            without_key: totals.without_key,
+            lost: totals.lost,
+            degradations: self.source.degradations(),
+            kernel: self.release.clone(),
+        })
+    }
+}
+
+/// Where reports go.
+struct Outputs {
+    format: Box<dyn HistOutput>,
+    hdr_log: Option<(HdrLog, BufWriter<File>)>,
+    /// Whether intervals are reported, which then make the log.
+    intervals: bool,
+}
+
+impl Outputs {
+    /// Opens the log before anything is traced.
+    fn open(plan: &HistPlan) -> Result<Self> {
+        let hdr_log = plan.hdr_log.as_ref().map(|path| {
+            let file = File::create(path).with_context(|| {
+                format!("--hdr-log {}: cannot write there; name another file", path.display())
+            })?;
+            anyhow::Ok((HdrLog::default(), BufWriter::new(file)))
+        });
+        Ok(Self {
+            format: renderer(plan),
+            hdr_log: hdr_log.transpose()?,
+            intervals: plan.interval.is_some(),
+        })
+    }
+
+    fn write(&mut self, report: &HistReport, out: &mut dyn Write) -> Result<()> {
+        let is_logged = (report.scope == Scope::Interval) == self.intervals;
+        if let Some((log, file)) = self.hdr_log.as_mut().filter(|_| is_logged) {
+            let written = log.write(report, file).and_then(|()| file.flush());
+            written.context("cannot write the HdrHistogram log")?;
+        }
+        let written = self.format.write(report, out).and_then(|()| out.flush());
+        written.context("cannot write the report")
+    }
+}
+
+fn renderer(plan: &HistPlan) -> Box<dyn HistOutput> {
+    if plan.output.format == Format::Json {
+        return Box::new(Json);
+    }
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    Box::new(HistTable::new(HistStyle {
+        width: if plan.output.wide { HistStyle::WIDE } else { HistStyle::DEFAULT_WIDTH },
+        top: plan.top.unwrap_or(usize::MAX),
+        color: plan.output.color.decide(no_color, std::io::stdout().is_terminal()),
+        zone: TimeZone::system(),
+    }))
+}

@@ -1,0 +1,175 @@
+//! Where dwells come from: counts that the kernel side keeps, or a stream of them.
+
+use std::future::pending;
+
+use anyhow::{Context as _, Result};
+use bytes::Buf as _;
+use tcptrace_common::counter::Counter;
+
+use crate::commands::log::follow_kernel;
+use crate::commands::notices::{Notices, warn};
+use crate::commands::plan::HistPlan;
+use crate::kernel::histogram::HistogramWish;
+use crate::kernel::hooks::Group;
+use crate::kernel::host::Host;
+use crate::kernel::load::{Kernel, Wish};
+use crate::kernel::ring::Ring;
+use crate::lifecycle::dwell::dwells::Dwells;
+use crate::lifecycle::dwell::key::By;
+use crate::lifecycle::dwell::selection::Selection;
+use crate::lifecycle::event::{self, Event};
+use crate::lifecycle::report::Degradation;
+
+/// The smallest ring, where nothing goes through it.
+const UNUSED_RING: u32 = 4096;
+
+/// A source of dwells. Its counts only grow.
+pub struct Source {
+    kernel: Kernel,
+    notices: Notices,
+    by: By,
+    selection: Selection,
+    /// `None`: the kernel side counts.
+    stream: Option<Stream>,
+}
+
+/// Dwells that come one by one.
+struct Stream {
+    ring: Ring,
+    dwells: Dwells,
+}
+
+/// What the kernel side counted besides dwells.
+pub struct Totals {
+    /// Transitions seen.
+    pub events: u64,
+    /// Dwells counted without their key.
+    pub without_key: u64,
+    /// Reason and count of what was lost.
+    pub lost: Vec<(&'static str, u64)>,
+}
+
+impl Source {
+    /// Loads the kernel side. Where counts cannot tell what the user asks for, dwells are streamed,
+    /// and a notice says so.
+    ///
+    /// # Errors
+    ///
+    /// What this host lacks, in one sentence.
+    pub fn start(plan: &HistPlan, selection: Selection, host: &Host) -> Result<Self> {
+        let beyond = selection.beyond_counts(plan.by);
+        let streamed = plan.exact || beyond.is_some();
+        let mut kernel = Kernel::start(host, &wish(plan, &selection, streamed))?;
+        if plan.verbosity > 0 {
+            follow_kernel(kernel.ebpf())?;
+        }
+        if !selection.filter.pids.is_empty() && !host.in_initial_pid_namespace {
+            // The first run of an iterator tells the kernel side whose pids count.
+            kernel.files()?;
+        }
+        let stream = match streamed {
+            true => Some(Stream { ring: Ring::take(kernel.ebpf())?, dwells: Dwells::streamed() }),
+            false => None,
+        };
+        let mut notices = Notices::of_hooks(&kernel);
+        notices.say();
+        if let Some(option) = beyond.filter(|_| !plan.exact) {
+            warn(&format!(
+                "{option}: counts in the kernel do not tell it, so every dwell is streamed, as \
+                 with --exact"
+            ));
+        }
+        Ok(Self { kernel, notices, by: plan.by, selection, stream })
+    }
+
+    /// Whether dwells are streamed.
+    pub const fn is_exact(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// No dwells yet.
+    pub fn none(&self) -> Dwells {
+        if self.is_exact() { Dwells::streamed() } else { Dwells::counted() }
+    }
+
+    /// Waits until there is something to take up; without a stream, for ever.
+    ///
+    /// # Errors
+    ///
+    /// When the ring cannot be watched.
+    pub async fn ready(&self) -> Result<()> {
+        match &self.stream {
+            Some(stream) => stream.ring.ready().await,
+            None => pending().await,
+        }
+    }
+
+    /// Takes up all dwells that have come.
+    pub fn drain(&mut self) {
+        let Some(Stream { ring, dwells }) = &mut self.stream else { return };
+        let mut damaged = None;
+        ring.drain(|record| match event::decode(&mut record.chunk()) {
+            Ok(Event::Transition(transition)) => {
+                if self.selection.keeps(&transition) {
+                    dwells.add(&transition, self.by);
+                }
+            }
+            Err(error) => damaged = Some(error),
+        });
+        if let Some(error) = damaged {
+            self.notices.add("damaged-record", &format!("{error:#}; the record is left out"));
+            self.notices.say();
+        }
+    }
+
+    /// All dwells so far.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel side's counts cannot be read.
+    pub fn dwells(&mut self) -> Result<Dwells> {
+        self.drain();
+        if let Some(stream) = &self.stream {
+            return Ok(stream.dwells.clone());
+        }
+        let mut dwells = self.kernel.dwells(self.by)?;
+        dwells.retain(|key| self.selection.keeps_key(key));
+        Ok(dwells)
+    }
+
+    /// The kernel side's counters.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    pub fn totals(&mut self) -> Result<Totals> {
+        let counters = self.kernel.counters();
+        let counters = counters.context("cannot read the kernel side's counters")?;
+        Ok(Totals {
+            events: counters.get(Counter::Transitions),
+            without_key: counters.get(Counter::HistogramOther),
+            lost: counters.lost(),
+        })
+    }
+
+    /// What this host lacks.
+    pub fn degradations(&self) -> Vec<Degradation> {
+        self.notices.all().to_vec()
+    }
+}
+
+fn wish(plan: &HistPlan, selection: &Selection, streamed: bool) -> Wish {
+    let states = selection.state_bits();
+    let counted = HistogramWish { states, by: plan.by, key_buckets: plan.key_buckets };
+    let filter = &selection.filter;
+    let needs_openers = plan.by == By::Comm || !filter.pids.is_empty() || !filter.comms.is_empty();
+    Wish {
+        record_states: if streamed { states } else { 0 },
+        ring_bytes: if streamed { plan.ring_bytes } else { UNUSED_RING },
+        verbosity: plan.verbosity,
+        groups: if needs_openers { Group::HIST_WITH_OPENERS } else { Group::HIST },
+        follow: true,
+        histogram: (!streamed).then_some(counted),
+        ..Wish::default()
+    }
+}

@@ -1,0 +1,84 @@
+//! Which dwells the user wants to see, and where that can be decided.
+
+use super::census::Still;
+use super::key::{By, Key};
+use crate::lifecycle::event::Transition;
+use crate::lifecycle::filter::Filter;
+use crate::lifecycle::socket::{Endpoints, State};
+use crate::lifecycle::text::from_padded;
+
+/// Conditions that all have to hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Selection {
+    /// States; empty: all.
+    pub states: Vec<State>,
+    /// The filter of all commands; its kinds of leaks are not asked.
+    pub filter: Filter,
+}
+
+impl Selection {
+    /// Whether dwells in this state are wanted.
+    #[must_use]
+    pub fn keeps_state(&self, state: State) -> bool {
+        self.states.is_empty() || self.states.contains(&state)
+    }
+
+    /// The states that are wanted: bit `1 << number` for each.
+    #[must_use]
+    pub fn state_bits(&self) -> u64 {
+        let wanted = State::ALL.iter().filter(|(_, state, _)| self.keeps_state(*state));
+        wanted.fold(0, |bits, (number, ..)| bits | 1 << number)
+    }
+
+    /// The option, if any, about which counts by state and key cannot tell: then each dwell has to
+    /// be looked at.
+    #[must_use]
+    pub fn beyond_counts(&self, by: By) -> Option<&'static str> {
+        let filter = &self.filter;
+        let given = [
+            (!filter.pids.is_empty(), "--pid", None),
+            (!filter.comms.is_empty(), "--comm", Some(By::Comm)),
+            (!filter.local_ports.is_empty(), "--local-port", None),
+            (!filter.remote_ports.is_empty(), "--remote-port", None),
+            (!filter.local_nets.is_empty(), "--local", None),
+            (!filter.remote_nets.is_empty(), "--remote", Some(By::Remote)),
+            (filter.family.is_some(), "--ipv4 or --ipv6", Some(By::Remote)),
+            (!filter.netns.is_empty(), "--netns", None),
+        ];
+        let beyond = |(given, _, key): &&(bool, _, Option<By>)| *given && *key != Some(by);
+        given.iter().find(beyond).map(|(_, option, _)| *option)
+    }
+
+    /// Whether dwells with this key are wanted, as far as a key tells. Those without a key are:
+    /// some of them may be.
+    #[must_use]
+    pub fn keeps_key(&self, key: &Key) -> bool {
+        match key {
+            Key::All | Key::Other | Key::Outgoing => true,
+            Key::Comm(comm) => self.filter.matches_comm(comm.as_deref()),
+            Key::LocalPort(port) => self.filter.matches_local_port(*port),
+            Key::Remote(addr) => self.filter.matches_remote_addr(*addr),
+        }
+    }
+
+    /// Whether the dwell that a transition ended is wanted.
+    #[must_use]
+    pub fn keeps(&self, transition: &Transition) -> bool {
+        let record = &transition.record;
+        let pid = (record.opener.pid != 0).then_some(record.opener.pid);
+        let comm = Some(from_padded(&record.opener.comm)).filter(|comm| !comm.is_empty());
+        self.keeps_state(transition.from)
+            && self.filter.matches_place(&Endpoints::from_tuple(&record.tuple), record.netns)
+            && self.filter.matches_pid(pid)
+            && self.filter.matches_comm(comm.as_deref())
+    }
+
+    /// Whether a socket that is still in a state is wanted.
+    #[must_use]
+    pub fn keeps_still(&self, socket: &Still) -> bool {
+        self.keeps_state(socket.state)
+            && self.filter.matches_place(&socket.ends, socket.netns)
+            && self.filter.matches_pid(socket.pid)
+            && self.filter.matches_comm(socket.comm.as_deref())
+    }
+}
