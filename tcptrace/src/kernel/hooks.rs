@@ -46,7 +46,7 @@ impl Group {
     /// For `hist`, where no opener matters.
     pub const HIST: &[Self] = &[Self::Life, Self::MiniSockets];
     /// For `hist` with openers; snapshots tell which pid namespace the tool is in.
-    pub const HIST_WITH_OPENERS: &[Self] = &[Self::Snapshots, Self::Life, Self::Openers];
+    pub const HIST_WITH_OPENERS: &[Self] = &[Self::Snapshots, Self::Life, Self::Openers, Self::MiniSockets];
     /// For `leaks`, without stacks.
     pub const LEAKS: &[Self] = &[Self::Snapshots, Self::Life, Self::Openers, Self::Eof];
 }
