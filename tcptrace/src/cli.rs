@@ -6,6 +6,8 @@ mod filters;
 mod hist;
 mod leaks;
 mod output;
+mod state;
+mod stream;
 mod value;
 
 use std::ffi::OsString;
@@ -27,6 +29,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Plan, Exit> {
     Ok(match cli.command {
         Command::Leaks(typed) => Plan::Leaks(Box::new(typed.plan())),
         Command::Hist(typed) => Plan::Hist(Box::new(typed.plan()?)),
+        Command::Stream(typed) => Plan::Stream(Box::new(typed.plan())),
         Command::Check(typed) => Plan::Check(typed.plan()),
     })
 }
@@ -42,6 +45,7 @@ Examples:
   tcptrace leaks                    every leak older than 30s, until Ctrl-C
   tcptrace leaks --once -o json     one report as JSON Lines
   tcptrace hist --duration 1m       how long connections stay in each state
+  tcptrace stream                   every state transition, as it happens
   tcptrace check                    what this host can do
 
 Exit status: 0 done, 1 leaks found (with --exit-code), 2 usage or run-time error.";
@@ -58,6 +62,7 @@ struct Cli {
 enum Command {
     Leaks(Box<leaks::LeaksArgs>),
     Hist(Box<hist::HistArgs>),
+    Stream(Box<stream::StreamArgs>),
     Check(CheckArgs),
 }
 

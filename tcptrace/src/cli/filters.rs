@@ -5,44 +5,20 @@ use std::ops::RangeInclusive;
 use clap::Args;
 use ipnet::IpNet;
 
+use super::state::FilterState;
 use super::value;
-use crate::lifecycle::cause::Kind;
 use crate::lifecycle::filter::{Family, Filter, NetnsSpec};
 use crate::lifecycle::pattern::Pattern;
-use crate::lifecycle::socket::State;
 
-/// What a command takes for `--state`.
-pub trait StateArg: Clone + Send + Sync + 'static {
-    /// What the help says of it.
-    const HELP: &str;
-    /// Reads one.
-    fn parse(text: &str) -> Result<Self, String>;
-}
-
-impl StateArg for Kind {
-    const HELP: &str = "States: close-wait (or CLOSE_WAIT), dead";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        value::leak_state(text)
-    }
-}
-
-impl StateArg for State {
-    const HELP: &str = "States: close-wait (or CLOSE_WAIT), established, fin-wait-2";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        value::tcp_state(text)
-    }
-}
-
-/// Filters over process, address and place.
+/// Filters over process, address, state and place; each command has its own states, and its own
+/// processes that a socket belongs to.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Filters (lists: one of them; all that are given have to hold)")]
-pub struct FilterArgs<S: StateArg> {
-    /// Process ids of opener or holder: 4244,4245
+pub struct FilterArgs<S: FilterState> {
+    #[arg(help = format!("Process ids of {}: 4244,4245", S::PROCESS))]
     #[arg(short, long, value_delimiter = ',', value_parser = value::pid, value_name = "PID")]
     pid: Vec<u32>,
-    /// Names of opener or holder, a glob: 'java', 'python*'
+    #[arg(help = format!("Names of {}, a glob: 'java', 'python*'", S::PROCESS))]
     #[arg(short, long, value_parser = value::comm_glob, value_name = "GLOB")]
     comm: Vec<Pattern>,
     /// Local ports: 80,443,8000-8010
@@ -65,31 +41,24 @@ pub struct FilterArgs<S: StateArg> {
     /// IPv6
     #[arg(short = '6', long)]
     ipv6: bool,
+    #[arg(help = S::HELP)]
     #[arg(short, long, value_delimiter = ',', value_parser = S::parse)]
-    #[arg(value_name = "STATE", help = S::HELP)]
+    #[arg(value_name = "STATE")]
     state: Vec<S>,
     /// Network namespaces: inode number, path, name or pid:4244
     #[arg(long, value_delimiter = ',', value_parser = value::netns, value_name = "NETNS")]
     netns: Vec<NetnsSpec>,
-    /// cgroup path of opener or holder, a glob: '/kubepods*'
+    #[arg(help = format!("cgroup path of {}, a glob: '/kubepods*'", S::PROCESS))]
     #[arg(long, value_parser = value::cgroup_glob, value_name = "GLOB")]
     cgroup: Vec<Pattern>,
-    /// Beginning of the container id of opener or holder
+    #[arg(help = format!("Beginning of the container id of {}", S::PROCESS))]
     #[arg(long, value_delimiter = ',', value_parser = value::container, value_name = "ID")]
     container: Vec<String>,
 }
 
-impl FilterArgs<Kind> {
+impl<S: FilterState> FilterArgs<S> {
     /// The filter, and the namespaces that are still to be resolved to inodes.
-    pub fn plan(self) -> (Filter, Vec<NetnsSpec>) {
-        let (filter, kinds, netns) = self.split();
-        (Filter { kinds, ..filter }, netns)
-    }
-}
-
-impl<S: StateArg> FilterArgs<S> {
-    /// The filter, the states, and the namespaces that are still to be resolved to inodes.
-    pub fn split(self) -> (Filter, Vec<S>, Vec<NetnsSpec>) {
+    pub fn plan(self) -> (Filter<S>, Vec<NetnsSpec>) {
         let family = match (self.ipv4, self.ipv6) {
             (true, false) => Some(Family::V4),
             (false, true) => Some(Family::V6),
@@ -105,9 +74,9 @@ impl<S: StateArg> FilterArgs<S> {
             local_nets: self.local,
             remote_nets: self.remote,
             family,
-            kinds: Vec::new(),
+            states: self.state,
             netns: Vec::new(),
         };
-        (filter, self.state, self.netns)
+        (filter, self.netns)
     }
 }

@@ -80,14 +80,14 @@ impl HistArgs {
     /// A usage error for a filter that cannot be applied.
     pub fn plan(self) -> Result<HistPlan, Exit> {
         let until = self.duration.map_or(Until::Interrupted, Until::Elapsed);
-        let (filter, states, netns) = self.filters.split();
+        let (filter, netns) = self.filters.plan();
         refuse(&filter)?;
         Ok(HistPlan {
             by: self.by.into(),
             interval: self.interval,
             until,
             exact: self.exact,
-            selection: Selection { states, filter },
+            selection: Selection { filter },
             netns,
             hdr_log: self.hdr_log,
             output: self.output.plan(self.wide),
@@ -100,7 +100,7 @@ impl HistArgs {
 }
 
 /// Openers are known by pid and name alone.
-fn refuse(filter: &Filter) -> Result<(), Exit> {
+fn refuse(filter: &Filter<State>) -> Result<(), Exit> {
     let given =
         [("--cgroup", filter.cgroups.is_empty()), ("--container", filter.containers.is_empty())];
     match given.iter().find(|(_, is_empty)| !is_empty) {

@@ -86,7 +86,7 @@ fn every_filter_arrives_in_the_plan() {
     assert_eq!(filter.local_nets.len(), 2);
     assert_eq!(filter.remote_nets[0].to_string(), "192.0.2.7/32");
     assert_eq!(filter.family, Some(Family::V6));
-    assert_eq!(filter.kinds, [Kind::CloseWait, Kind::Dead]);
+    assert_eq!(filter.states, [Kind::CloseWait, Kind::Dead]);
     assert!(filter.cgroups[0].matches("/kubepods/x"));
     assert_eq!(filter.containers, ["3f2a"]);
     assert_eq!(plan.netns, [NetnsSpec::Pid(7), NetnsSpec::Inode(4_026_531_840)]);

@@ -133,15 +133,20 @@ fn is_other_state(lower: &str) -> bool {
     tcp_state(lower).is_ok()
 }
 
-/// A TCP state: `close-wait`, `CLOSE_WAIT`; also as `ss` spells them: `estab`, `fin-wait-1`.
+/// `close-wait`, `CLOSE_WAIT`, and as `ss` spells them: `estab`, `fin-wait-1`.
 pub fn tcp_state(text: &str) -> Result<State, String> {
-    let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '-'], "");
-    let typed = match plain(text).as_str() {
-        "estab" => "established".to_owned(),
-        other => other.to_owned(),
+    let typed = text.to_ascii_lowercase().replace('_', "-");
+    let typed = match typed.as_str() {
+        "estab" => "established",
+        "fin-wait-1" => "fin-wait1",
+        "fin-wait-2" => "fin-wait2",
+        "syn-rcv" => "syn-recv",
+        "closed" => "close",
+        other => other,
     };
-    let known = State::ALL.iter().find(|(.., name)| plain(name) == typed);
-    known.map(|(_, state, _)| *state).ok_or_else(|| {
+    let is_typed = |name: &str| name.to_ascii_lowercase().replace('_', "-") == typed;
+    let found = State::ALL.iter().find(|(.., name)| is_typed(name));
+    found.map(|(_, state, _)| *state).ok_or_else(|| {
         "not a TCP state; write for example established, close-wait or FIN_WAIT2".to_owned()
     })
 }
@@ -279,14 +284,15 @@ mod tests {
     }
 
     #[test]
-    fn every_tcp_state_has_a_name_to_type() {
+    fn every_state_in_every_spelling() {
         for (_, state, name) in State::ALL {
-            assert_eq!(tcp_state(name), Ok(state));
-            assert_eq!(tcp_state(&name.to_ascii_lowercase().replace('_', "-")), Ok(state));
+            for typed in [name.to_owned(), name.to_lowercase(), name.replace('_', "-")] {
+                assert_eq!(tcp_state(&typed), Ok(state), "{typed}");
+            }
         }
         assert_eq!(tcp_state("estab"), Ok(State::Established));
-        assert_eq!(tcp_state("fin-wait-1"), Ok(State::FinWait1));
-        for text in ["", "half-open", "dead", "-"] {
+        assert_eq!(tcp_state("FIN-WAIT-2"), Ok(State::FinWait2));
+        for text in ["", "open", "close-wait-2", "8"] {
             assert!(tcp_state(text).unwrap_err().contains("not a TCP state"), "{text}");
         }
     }

@@ -27,7 +27,7 @@ const RING_BYTES: u32 = 1 << 20;
 pub fn run(plan: &CheckPlan, out: &mut dyn Write) -> Result<Outcome> {
     log::to_stderr(plan.verbosity);
     let host = Host::look();
-    let wish = Wish { ring_bytes: RING_BYTES, groups: Group::ALL, ..Wish::default() };
+    let wish = Wish { ring_bytes: RING_BYTES, groups: Group::ALL.to_vec(), ..Wish::default() };
     let started = Kernel::start(&host, &wish);
     let check = describe(&host, &started);
     match plan.output.format {

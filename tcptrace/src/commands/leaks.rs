@@ -70,7 +70,7 @@ fn wish(plan: &LeaksPlan) -> Wish {
         record_min_dwell_ns: nanos(plan.min_age),
         ring_bytes: plan.ring_bytes,
         verbosity: plan.verbosity,
-        groups: if plan.stacks { Group::LEAKS_AND_STACKS } else { Group::LEAKS },
+        groups: if plan.stacks { Group::LEAKS_AND_STACKS } else { Group::LEAKS }.to_vec(),
         ..Wish::default()
     }
 }

@@ -12,6 +12,7 @@ mod outcome;
 pub mod plan;
 mod stacks;
 mod stop;
+mod stream;
 mod watch;
 
 use std::io::Write;
@@ -31,6 +32,7 @@ pub fn run(plan: &Plan, out: &mut dyn Write) -> Result<Outcome> {
     match plan {
         Plan::Leaks(plan) => runtime.block_on(leaks::run(plan, out)),
         Plan::Hist(plan) => runtime.block_on(hist::run(plan, out)),
+        Plan::Stream(plan) => runtime.block_on(stream::run(plan, out)),
         Plan::Check(plan) => check::run(plan, out),
     }
 }

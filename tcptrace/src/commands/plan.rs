@@ -7,6 +7,8 @@ use crate::lifecycle::by::By;
 use crate::lifecycle::dwell;
 use crate::lifecycle::dwell::selection::Selection;
 use crate::lifecycle::filter::{Filter, NetnsSpec};
+use crate::lifecycle::socket::State;
+use crate::lifecycle::stream::TimeColumn;
 use crate::lifecycle::weight::Weight;
 
 /// One run of the program.
@@ -16,6 +18,8 @@ pub enum Plan {
     Leaks(Box<LeaksPlan>),
     /// `tcptrace hist`.
     Hist(Box<HistPlan>),
+    /// `tcptrace stream`.
+    Stream(Box<StreamPlan>),
     /// `tcptrace check`.
     Check(CheckPlan),
 }
@@ -74,6 +78,29 @@ pub struct HistPlan {
     pub top: Option<usize>,
     /// Room for counts by state, key and bucket in the kernel.
     pub key_buckets: u32,
+    /// Size of the ring buffer in bytes: a power of two, at least 4096.
+    pub ring_bytes: u32,
+    /// How often `-v` was given.
+    pub verbosity: u8,
+}
+
+/// `tcptrace stream`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamPlan {
+    /// Which transitions; its `netns` is empty until [`Self::netns`] is resolved.
+    pub filter: Filter<State>,
+    /// Network namespaces as the user named them; empty: all.
+    pub netns: Vec<NetnsSpec>,
+    /// Whether descendants of the filter's processes count as these.
+    pub children: bool,
+    /// Whether closed sockets are followed into FIN_WAIT2 and TIME_WAIT.
+    pub mini_sockets: bool,
+    /// When to stop.
+    pub until: Until,
+    /// Which time a line of the table begins with.
+    pub time: TimeColumn,
+    /// How to print.
+    pub output: OutputPlan,
     /// Size of the ring buffer in bytes: a power of two, at least 4096.
     pub ring_bytes: u32,
     /// How often `-v` was given.

@@ -11,7 +11,7 @@ use aya::maps::{Array, HashMap, Map};
 use ipnet::IpNet;
 use tcptrace_common::setting::filter;
 
-use crate::lifecycle::filter::Family;
+use crate::lifecycle::filter::{Family, Filter};
 
 /// Conditions that all have to hold; an empty list is no condition.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +35,21 @@ pub struct KernelFilter {
 }
 
 impl KernelFilter {
+    /// What the kernel side can apply of a filter: all but names, cgroups, containers and states.
+    #[must_use]
+    pub fn of<S>(filter: &Filter<S>) -> Self {
+        Self {
+            pids: filter.pids.clone(),
+            local_ports: filter.local_ports.clone(),
+            remote_ports: filter.remote_ports.clone(),
+            local_nets: filter.local_nets.clone(),
+            remote_nets: filter.remote_nets.clone(),
+            family: filter.family,
+            netns: filter.netns.clone(),
+            either_state: false,
+        }
+    }
+
     /// The setting.
     #[must_use]
     pub fn bits(&self) -> u64 {

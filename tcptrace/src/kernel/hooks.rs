@@ -37,6 +37,8 @@ pub enum Group {
 }
 
 impl Group {
+    /// How many hooks follow mini-sockets; one of them is useless alone.
+    pub const MINI_SOCKET_HOOKS: usize = 2;
     /// Every hook.
     pub const ALL: &[Self] =
         &[Self::Snapshots, Self::Life, Self::Openers, Self::Eof, Self::Stacks, Self::MiniSockets];
@@ -46,7 +48,8 @@ impl Group {
     /// For `hist`, where no opener matters.
     pub const HIST: &[Self] = &[Self::Life, Self::MiniSockets];
     /// For `hist` with openers; snapshots tell which pid namespace the tool is in.
-    pub const HIST_WITH_OPENERS: &[Self] = &[Self::Snapshots, Self::Life, Self::Openers, Self::MiniSockets];
+    pub const HIST_WITH_OPENERS: &[Self] =
+        &[Self::Snapshots, Self::Life, Self::Openers, Self::MiniSockets];
     /// For `leaks`, without stacks.
     pub const LEAKS: &[Self] = &[Self::Snapshots, Self::Life, Self::Openers, Self::Eof];
 }

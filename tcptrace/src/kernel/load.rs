@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{Btf as KernelBtf, Ebpf, EbpfLoader, Endianness, include_bytes_aligned};
 use tcptrace_common::field::{self, ABSENT, Field, Need};
+use tcptrace_common::mini::MiniEnd;
 use tcptrace_common::setting::{COUNT, Setting};
 
 use super::btf::Btf;
@@ -14,7 +15,7 @@ use super::histogram::{self, HistogramWish};
 use super::hooks::{Group, HOOKS, Hook, Status};
 use super::host::{Host, raise_descriptor_limit};
 use super::tracefs::with_tracefs;
-use super::{counters, offsets, snapshot, symbols};
+use super::{counters, mini, offsets, snapshot, symbols};
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::key::By;
 
@@ -43,7 +44,7 @@ pub struct Wish {
     /// How much of the kernel side's own log is wanted: 0 none, 1 what is odd, 2 everything.
     pub verbosity: u8,
     /// Which hooks are wanted.
-    pub groups: &'static [Group],
+    pub groups: Vec<Group>,
     /// Which sockets are worth a record.
     pub filter: KernelFilter,
     /// Dwells to count, where any.
@@ -111,6 +112,23 @@ impl Kernel {
         let hooks = attach(&mut ebpf, &btf, &types, wish, may_follow);
         let hooks = hooks.map_err(|error| explain(host, error))?;
         Ok(Self { ebpf, hooks, absent_fields })
+    }
+
+    /// Whether FIN_WAIT2 and TIME_WAIT of closed sockets are followed.
+    #[must_use]
+    pub fn follows_mini_sockets(&self) -> bool {
+        let mut hooks = self.hooks.iter().filter(|(hook, _)| hook.group == Group::MiniSockets);
+        let attached = hooks.by_ref().filter(|(_, status)| *status == Status::Attached).count();
+        attached == Group::MINI_SOCKET_HOOKS
+    }
+
+    /// Ends of mini-sockets that are not told yet; see [`mini::untold_ends`].
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be read.
+    pub fn untold_ends(&mut self) -> Result<Vec<MiniEnd>> {
+        mini::untold_ends(&mut self.ebpf)
     }
 
     /// Whether all that stacks cannot do without is attached: a rule of a program that was replaced

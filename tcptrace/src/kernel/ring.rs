@@ -33,6 +33,20 @@ impl Ring {
         Ok(())
     }
 
+    /// At most `most` of the records that are there now, each as it stands in the ring, without a
+    /// copy. Returns how many there were: fewer than `most` when the ring is empty.
+    pub fn take_up(&mut self, most: usize, mut each: impl FnMut(&[u8])) -> usize {
+        let ring = self.0.get_mut();
+        let mut taken = 0;
+        while taken < most
+            && let Some(record) = ring.next()
+        {
+            each(&record);
+            taken += 1;
+        }
+        taken
+    }
+
     /// Everything there is now, each record as a buffer of its own.
     pub fn drain(&mut self, mut each: impl FnMut(Bytes)) {
         let ring = self.0.get_mut();

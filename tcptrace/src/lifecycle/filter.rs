@@ -1,4 +1,5 @@
-//! Which leaks the user wants to see: data and matching, nothing else.
+//! Which sockets the user wants to see: data and matching, nothing else. Here is what all commands
+//! share, and the matching of leaks; see [`super::transition_filter`] for that of transitions.
 //!
 //! What is not known matches no filter on it: a dead socket whose local port the kernel has
 //! cleared is not shown for `--local-port 80`.
@@ -35,9 +36,9 @@ pub enum NetnsSpec {
 }
 
 /// Conditions that all have to hold; each is a list of which one has to hold. An empty list is no
-/// condition.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Filter {
+/// condition. `S` is what a command calls a state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter<S = Kind> {
     /// Process ids: of the opener, of any holder, of any holder of the listener.
     pub pids: Vec<u32>,
     /// Names of the same processes.
@@ -56,24 +57,41 @@ pub struct Filter {
     pub remote_nets: Vec<IpNet>,
     /// Address family; `None`: both.
     pub family: Option<Family>,
-    /// What is wrong.
-    pub kinds: Vec<Kind>,
+    /// States: of a leak what is wrong with it.
+    pub states: Vec<S>,
     /// Inode numbers of network namespaces.
     pub netns: Vec<u32>,
+}
+
+impl<S> Default for Filter<S> {
+    fn default() -> Self {
+        Self {
+            pids: Vec::new(),
+            comms: Vec::new(),
+            cgroups: Vec::new(),
+            containers: Vec::new(),
+            local_ports: Vec::new(),
+            remote_ports: Vec::new(),
+            local_nets: Vec::new(),
+            remote_nets: Vec::new(),
+            family: None,
+            states: Vec::new(),
+            netns: Vec::new(),
+        }
+    }
 }
 
 impl Filter {
     /// Whether the user wants to see this leak.
     #[must_use]
     pub fn matches(&self, leak: &Leak) -> bool {
-        self.matches_socket(leak) && self.matches_processes(leak)
-    }
-
-    fn matches_socket(&self, leak: &Leak) -> bool {
-        any_or_empty(&self.kinds, |kind| *kind == leak.kind)
+        any_or_empty(&self.states, |kind| *kind == leak.kind)
             && self.matches_place(&leak.ends, leak.netns)
+            && self.matches_parties(&parties(leak).collect::<Vec<_>>())
     }
+}
 
+impl<S> Filter<S> {
     /// Whether the user wants sockets with these endpoints in this network namespace.
     #[must_use]
     pub fn matches_place(&self, ends: &Endpoints, netns: u32) -> bool {
@@ -110,8 +128,9 @@ impl Filter {
         any_or_empty(&self.comms, |glob| comm.is_some_and(|comm| glob.matches(comm)))
     }
 
-    fn matches_processes(&self, leak: &Leak) -> bool {
-        let any = |condition: &dyn Fn(&Party) -> bool| parties(leak).any(condition);
+    /// Whether the user wants sockets that have to do with these processes.
+    pub(super) fn matches_parties(&self, parties: &[&Party]) -> bool {
+        let any = |condition: &dyn Fn(&Party) -> bool| parties.iter().any(|own| condition(own));
         any_or_empty(&self.pids, |pid| any(&|party| party.pid == *pid))
             && any_or_empty(&self.comms, |glob| any(&|party| glob.matches(&party.comm)))
             && any_or_empty(&self.cgroups, |glob| {
@@ -150,7 +169,7 @@ fn parties(leak: &Leak) -> impl Iterator<Item = &Party> {
     leak.opener.iter().chain(holders)
 }
 
-fn any_or_empty<T>(conditions: &[T], holds: impl Fn(&T) -> bool) -> bool {
+pub(super) fn any_or_empty<T>(conditions: &[T], holds: impl Fn(&T) -> bool) -> bool {
     conditions.is_empty() || conditions.iter().any(holds)
 }
 
@@ -278,7 +297,7 @@ mod tests {
         let v6 = Filter { family: Some(Family::V6), ..Filter::default() };
         let v4 = Filter { family: Some(Family::V4), ..Filter::default() };
         assert!(v4.matches(&leak()) && !v6.matches(&leak()));
-        let dead = Filter { kinds: vec![Kind::Dead], ..Filter::default() };
+        let dead = Filter { states: vec![Kind::Dead], ..Filter::default() };
         assert!(!dead.matches(&leak()));
         let here = Filter { netns: vec![1, 42], ..Filter::default() };
         let there = Filter { netns: vec![1], ..Filter::default() };
@@ -298,7 +317,7 @@ mod tests {
 
     #[test]
     fn all_conditions_have_to_hold() {
-        let both = Filter { pids: vec![8], kinds: vec![Kind::Dead], ..Filter::default() };
+        let both = Filter { pids: vec![8], states: vec![Kind::Dead], ..Filter::default() };
         assert!(!both.matches(&leak()));
     }
 }

@@ -88,10 +88,10 @@ fn place(leak: &Leak) -> String {
 fn opened(leak: &Leak) -> String {
     let port = |port: Option<u16>| port.map_or_else(|| "?".to_owned(), |port| port.to_string());
     match (leak.role, leak.service_port) {
-        (Role::Active, _) | (Role::Unknown, None) => {
+        (Role::Active, _) | (Role::Listener | Role::Unknown, None) => {
             format!("to {}", port(leak.ends.remote.port))
         }
-        (Role::Passive, _) | (Role::Unknown, Some(_)) => {
+        (Role::Passive, _) | (Role::Listener | Role::Unknown, Some(_)) => {
             format!("on {}", port(leak.ends.local.port.or(leak.service_port)))
         }
     }

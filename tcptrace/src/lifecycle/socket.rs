@@ -25,7 +25,7 @@ pub enum State {
 }
 
 impl State {
-    /// All states, by the kernel's number.
+    /// All states, by the kernel's number, which begins with 1; in the order of the variants.
     pub const ALL: [(u8, Self, &'static str); 12] = [
         (state::ESTABLISHED, Self::Established, "ESTABLISHED"),
         (state::SYN_SENT, Self::SynSent, "SYN_SENT"),
@@ -44,13 +44,14 @@ impl State {
     /// The state with the kernel's number `number`.
     #[must_use]
     pub fn from_kernel(number: u8) -> Option<Self> {
-        Self::ALL.iter().find(|(n, ..)| *n == number).map(|(_, state, _)| *state)
+        let index = usize::from(number).checked_sub(1)?;
+        Self::ALL.get(index).map(|(_, state, _)| *state)
     }
 
     /// The kernel's spelling.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, state, _)| *state == self).map_or("UNKNOWN", |(.., name)| name)
+        Self::ALL[self as usize].2
     }
 }
 
@@ -61,6 +62,8 @@ pub enum Role {
     Active,
     /// A listener's child.
     Passive,
+    /// It is the listener itself.
+    Listener,
     /// Not seen: opened before the trace.
     Unknown,
 }
@@ -72,6 +75,7 @@ impl Role {
         match number {
             role::ACTIVE => Self::Active,
             role::PASSIVE => Self::Passive,
+            role::LISTENER => Self::Listener,
             _ => Self::Unknown,
         }
     }
@@ -82,6 +86,7 @@ impl Role {
         match self {
             Self::Active => "active",
             Self::Passive => "passive",
+            Self::Listener => "listener",
             Self::Unknown => "unknown",
         }
     }
@@ -165,5 +170,19 @@ fn address(family: u16, bytes: [u8; 16]) -> Option<IpAddr> {
         AF_INET => Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d))),
         AF_INET6 => Some(IpAddr::V6(Ipv6Addr::from(bytes)).to_canonical()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_stand_where_their_numbers_say() {
+        for (index, (number, state, name)) in State::ALL.into_iter().enumerate() {
+            assert_eq!((usize::from(number), state as usize), (index + 1, index));
+            assert_eq!((State::from_kernel(number), state.name()), (Some(state), name));
+        }
+        assert_eq!((State::from_kernel(0), State::from_kernel(13)), (None, None));
     }
 }

@@ -2,6 +2,8 @@
 
 use tcptrace_common::stack::program_id;
 
+/// Field 4, `ppid`, counted from the first one behind the name (field 3).
+const PARENT_FIELD: usize = 4 - 3;
 /// Field 22, `starttime`, counted from the first one behind the name (field 3).
 const START_FIELD: usize = 22 - 3;
 /// Fields 27 and 28, `endcode` and `startstack`.
@@ -39,6 +41,8 @@ pub struct Stat {
     pub comm: Vec<u8>,
     /// Whether a signal or a debugger has stopped the process.
     pub stopped: bool,
+    /// Its parent; 0: outside of this pid namespace, or none.
+    pub parent: u32,
     /// When it started: clock ticks on the boot clock.
     pub start_ticks: u64,
     /// Which program it runs, see [`program_id`]; `None`: it has no memory any more, or it may not
@@ -62,6 +66,7 @@ impl Stat {
         Some(Self {
             comm,
             stopped: matches!(*fields.first()?, "T" | "t"),
+            parent: fields.get(PARENT_FIELD)?.parse().unwrap_or(0),
             start_ticks: number(START_FIELD)?,
             program: program(),
         })
@@ -84,8 +89,13 @@ mod tests {
     #[test]
     fn a_name_cannot_shift_the_fields() {
         for name in [&b"sleep"[..], b") R 1 (", b"a\nb) T 1 2", b"))))", b"", b"\xff\xfe)"] {
-            let expected =
-                Stat { comm: name.to_vec(), stopped: false, start_ticks: 777, program: None };
+            let expected = Stat {
+                comm: name.to_vec(),
+                stopped: false,
+                parent: 1,
+                start_ticks: 777,
+                program: None,
+            };
             assert_eq!(stat_of(name, "S"), expected);
         }
     }

@@ -22,6 +22,14 @@ pub fn write_line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()>
     out.write_all(&line)
 }
 
+/// `text` as a JSON string, with its quotes.
+pub fn quoted(text: &str) -> String {
+    let mut line = Vec::with_capacity(text.len() + 2);
+    // Neither writing to a Vec nor a string as such can fail.
+    let _ = text.serialize(&mut Serializer::with_formatter(&mut line, Safe));
+    String::from_utf8_lossy(&line).into_owned()
+}
+
 struct Safe;
 
 impl Formatter for Safe {

@@ -32,3 +32,5 @@ impl Output for Json {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub use tests::document;

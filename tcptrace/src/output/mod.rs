@@ -11,6 +11,7 @@ mod frame;
 pub mod hist;
 mod json;
 mod own;
+pub mod stream;
 mod svg;
 mod table;
 mod units;

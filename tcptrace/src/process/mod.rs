@@ -4,8 +4,10 @@
 //! Processes vanish at any moment: what cannot be read any more is `None`, never an error.
 
 mod cgroup;
+pub mod descendants;
 mod fds;
 mod label;
+pub mod place;
 mod read;
 pub mod selection;
 mod stat;

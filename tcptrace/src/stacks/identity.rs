@@ -71,7 +71,8 @@ mod tests {
         for name in [&b"sleep"[..], b") R 1 (", b"a\nb) T 1 2", b"))))", b"", b"\xff\xfe)"] {
             let stat = [b"42 (", name, b")", FIELDS].concat();
             let program = Some(program_id(12, 11));
-            let now = Stat { comm: name.to_vec(), stopped: false, start_ticks: 777, program };
+            let now =
+                Stat { comm: name.to_vec(), stopped: false, parent: 1, start_ticks: 777, program };
             assert_eq!(Stat::parse(&stat), Some(now.clone()));
             let (now, TickLength(tick_ns)) = (Now(now), tick_length());
             assert!(now.started_at(777 * tick_ns + 5));
@@ -81,8 +82,13 @@ mod tests {
 
     #[test]
     fn names_are_compared_up_to_the_padding() {
-        let now =
-            Now(Stat { comm: b"nginx".to_vec(), stopped: false, start_ticks: 1, program: Some(7) });
+        let now = Now(Stat {
+            comm: b"nginx".to_vec(),
+            stopped: false,
+            parent: 1,
+            start_ticks: 1,
+            program: Some(7),
+        });
         let task = |comm: &[u8; 16]| Task { comm: *comm, ..Task::default() };
         assert!(now.has_name_of(&task(b"nginx\0\0\0\0\0\0\0\0\0\0\0")));
         let shell = task(b"sh\0\0\0\0\0\0\0\0\0\0\0\0\0\0");

@@ -159,7 +159,7 @@ impl Source {
 }
 
 fn wish(plan: &HistPlan, selection: &Selection, streamed: bool) -> Wish {
-    let states = selection.state_bits();
+    let states = selection.filter.state_bits();
     let counted = HistogramWish { states, by: plan.by, key_buckets: plan.key_buckets };
     let filter = &selection.filter;
     let needs_openers = plan.by == By::Comm || !filter.pids.is_empty() || !filter.comms.is_empty();
@@ -167,7 +167,7 @@ fn wish(plan: &HistPlan, selection: &Selection, streamed: bool) -> Wish {
         record_states: if streamed { states } else { 0 },
         ring_bytes: if streamed { plan.ring_bytes } else { UNUSED_RING },
         verbosity: plan.verbosity,
-        groups: if needs_openers { Group::HIST_WITH_OPENERS } else { Group::HIST },
+        groups: if needs_openers { Group::HIST_WITH_OPENERS } else { Group::HIST }.to_vec(),
         follow: true,
         histogram: (!streamed).then_some(counted),
         ..Wish::default()

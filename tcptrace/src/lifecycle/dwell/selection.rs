@@ -3,31 +3,22 @@
 use super::census::Still;
 use super::key::{By, Key};
 use crate::lifecycle::event::Transition;
-use crate::lifecycle::filter::Filter;
+use crate::lifecycle::filter::{Filter, any_or_empty};
 use crate::lifecycle::socket::{Endpoints, State};
 use crate::lifecycle::text::from_padded;
 
 /// Conditions that all have to hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
-    /// States; empty: all.
-    pub states: Vec<State>,
-    /// The filter of all commands; its kinds of leaks are not asked.
-    pub filter: Filter,
+    /// The filter of all commands.
+    pub filter: Filter<State>,
 }
 
 impl Selection {
     /// Whether dwells in this state are wanted.
     #[must_use]
     pub fn keeps_state(&self, state: State) -> bool {
-        self.states.is_empty() || self.states.contains(&state)
-    }
-
-    /// The states that are wanted: bit `1 << number` for each.
-    #[must_use]
-    pub fn state_bits(&self) -> u64 {
-        let wanted = State::ALL.iter().filter(|(_, state, _)| self.keeps_state(*state));
-        wanted.fold(0, |bits, (number, ..)| bits | 1 << number)
+        any_or_empty(&self.filter.states, |own| *own == state)
     }
 
     /// The option, if any, about which counts by state and key cannot tell: then each dwell has to

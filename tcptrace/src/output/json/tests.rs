@@ -4,7 +4,7 @@ use super::*;
 use crate::output::fixtures;
 use crate::output::golden::assert_golden;
 
-mod document;
+pub mod document;
 
 fn text(report: &Report) -> String {
     let mut out = Vec::new();

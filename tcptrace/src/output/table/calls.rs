@@ -34,7 +34,7 @@ fn opened(leak: &Leak) -> Option<Call<'_>> {
         (Cause::NeverAccepted, _) => "listen() called at",
         (_, Role::Active) => "connected at",
         (_, Role::Passive) => "accepted at",
-        (_, Role::Unknown) => "opened at",
+        (_, Role::Listener | Role::Unknown) => "opened at",
     };
     Some(Call { what, stack: leak.origin() })
 }

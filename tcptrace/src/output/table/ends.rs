@@ -71,7 +71,7 @@ fn serves(leak: &Leak) -> bool {
     match leak.role {
         Role::Passive => true,
         Role::Active => false,
-        Role::Unknown => leak.service_port.is_some(),
+        Role::Listener | Role::Unknown => leak.service_port.is_some(),
     }
 }
 

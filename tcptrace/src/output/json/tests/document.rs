@@ -54,7 +54,7 @@ fn type_of(value: &Value) -> &'static str {
 }
 
 /// Fails where `object` is not as section `section` says: fields, their order, their types.
-fn assert_documented(object: &Map<String, Value>, section: &str) {
+pub fn assert_documented(object: &Map<String, Value>, section: &str) {
     let tables = tables();
     let rows = tables.get(section).unwrap_or_else(|| panic!("docs/json.md has no '## {section}'"));
     let documented: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
@@ -70,6 +70,11 @@ fn assert_documented(object: &Map<String, Value>, section: &str) {
             assert_documented(nested, link.unwrap_or_else(|| panic!("{section}.{name}: no link")));
         }
     }
+}
+
+/// The names in the table of a section.
+pub fn documented(section: &str) -> Vec<String> {
+    tables()[section].iter().map(|row| row.name.clone()).collect()
 }
 
 /// The objects in a field.

@@ -1,0 +1,152 @@
+//! `tcptrace stream`.
+
+mod loss;
+mod openers;
+mod trace;
+
+use std::io::{IsTerminal as _, Write};
+use std::time::Duration;
+
+use anyhow::Result;
+use jiff::tz::TimeZone;
+use tokio::time::{Instant, sleep};
+
+use crate::kernel::filter::KernelFilter;
+use crate::kernel::hooks::Group;
+use crate::kernel::host::Host;
+use crate::kernel::load::{Kernel, Wish};
+use crate::kernel::netns::inode_of;
+use crate::kernel::ring::Ring;
+use crate::lifecycle::filter::Filter;
+use crate::lifecycle::socket::State;
+use crate::lifecycle::stream::Frame;
+use crate::output;
+use crate::output::stream::{Json, Lines, Style, Table};
+use crate::process::descendants::with_descendants;
+use crate::process::selection::check_pids;
+
+use super::clock::monotonic_ns;
+use super::log;
+use super::notices::{Notices, warn};
+use super::outcome::Outcome;
+use super::plan::{Format, StreamPlan};
+use super::stop::Stop;
+
+use loss::LossWatch;
+use trace::Trace;
+
+/// After records have come no wake-up is waited for during this time: the kernel wakes only a
+/// reader that has caught up, so a flood costs it hardly any, and a person notices no delay.
+const PAUSE: Duration = Duration::from_millis(5);
+/// How often losses are looked for when nothing comes.
+const TICK: Duration = Duration::from_secs(1);
+/// How long the end may wait for the ring to run dry.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Runs until the plan says stop.
+///
+/// # Errors
+///
+/// What failed, in one sentence.
+pub async fn run(plan: &StreamPlan, out: &mut dyn Write) -> Result<Outcome> {
+    check_pids(&plan.filter.pids)?;
+    let mut filter = plan.filter.clone();
+    for spec in &plan.netns {
+        filter.netns.push(inode_of(spec)?);
+    }
+    let mut stop = Stop::new(plan.until)?;
+    log::to_stderr(plan.verbosity);
+    let host = Host::look();
+    let started_ns = monotonic_ns();
+    let wish = wish(plan, &filter);
+    if plan.children {
+        // The kernel side follows children from their birth; /proc forgets them at their end.
+        filter.pids.clear();
+    }
+    let mut kernel = Kernel::start(&host, &wish)?;
+    if plan.verbosity > 0 {
+        log::follow_kernel(kernel.ebpf())?;
+    }
+    let mut ring = Ring::take(kernel.ebpf())?;
+    let mut notices = Notices::of(&host, &kernel);
+    notices.say();
+    let frame =
+        Frame { started_ns, mini_sockets: kernel.follows_mini_sockets(), ..Frame::default() };
+    let mut trace = Trace::new(frame, filter, lines(plan));
+    warn("tracing; Ctrl-C to stop");
+    stop.count_from(Instant::now());
+    follow(&mut trace, &mut kernel, &mut ring, &mut stop, out).await?;
+    let summary = trace.summary(&host.release, &kernel.counters()?, notices.all());
+    if plan.output.format == Format::Table {
+        warn(&loss::closing_words(&summary));
+    }
+    trace.end(&summary, out)?;
+    Ok(Outcome::Done)
+}
+
+/// The kernel side applies what it can of the filter, so that the rest of the host costs no records.
+fn wish(plan: &StreamPlan, filter: &Filter<State>) -> Wish {
+    let mut groups = vec![Group::Life, Group::Openers];
+    if plan.mini_sockets {
+        groups.push(Group::MiniSockets);
+    }
+    let mut in_kernel = KernelFilter { either_state: true, ..KernelFilter::of(filter) };
+    if plan.children {
+        groups.push(Group::Children);
+        in_kernel.pids = with_descendants(&filter.pids);
+    }
+    Wish {
+        record_states: filter.state_bits(),
+        follow: true,
+        ring_bytes: plan.ring_bytes,
+        verbosity: plan.verbosity,
+        groups,
+        filter: in_kernel,
+        ..Wish::default()
+    }
+}
+
+fn lines(plan: &StreamPlan) -> Box<dyn Lines> {
+    if plan.output.format == Format::Json {
+        return Box::new(Json::new());
+    }
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    Box::new(Table::new(Style {
+        width: if plan.output.wide { usize::MAX } else { output::Style::DEFAULT_WIDTH },
+        time: plan.time,
+        color: plan.output.color.decide(no_color, std::io::stdout().is_terminal()),
+        zone: TimeZone::system(),
+    }))
+}
+
+/// Shows what comes until it is time to stop, and then what is still in the ring.
+async fn follow(
+    trace: &mut Trace,
+    kernel: &mut Kernel,
+    ring: &mut Ring,
+    stop: &mut Stop,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let mut losses = LossWatch::new();
+    trace.begin(out)?;
+    loop {
+        let is_idle = trace.take_up(ring, out)? == 0;
+        if is_idle {
+            trace.take_up_ends(&kernel.untold_ends()?, out)?;
+        }
+        losses.look(kernel)?;
+        if stop.is_due() {
+            break;
+        }
+        tokio::select! {
+            biased;
+            () = stop.wait() => {}
+            () = sleep(PAUSE), if !is_idle => {}
+            ready = ring.ready(), if is_idle => ready?,
+            () = sleep(TICK), if is_idle => {}
+        }
+    }
+    let end = Instant::now() + LAST_WORDS;
+    while trace.take_up(ring, out)? > 0 && Instant::now() < end {}
+    trace.take_up_ends(&kernel.untold_ends()?, out)
+}

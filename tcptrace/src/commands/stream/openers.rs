@@ -1,0 +1,61 @@
+//! Which openers the user wants, asked once for each.
+
+use std::collections::HashMap;
+
+use tcptrace_common::memory::Task;
+
+use crate::lifecycle::filter::Filter;
+use crate::lifecycle::report::Party;
+use crate::lifecycle::socket::State;
+use crate::lifecycle::text::from_padded;
+use crate::process::place::{Belonging, Places};
+
+/// Openers that are remembered; then they are asked for anew.
+const MOST: usize = 1 << 16;
+
+/// A process under one name: exec() gives it another, and then other filters may match.
+type Identity = (u32, u64, [u8; 16]);
+
+/// Openers, and whether the user wants to see their sockets.
+pub struct Openers {
+    places: Places,
+    known: HashMap<Identity, bool>,
+}
+
+impl Openers {
+    /// None known yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { places: Places::new(), known: HashMap::new() }
+    }
+
+    /// Whether the user wants to see a socket of this opener. One that is not known is not wanted.
+    pub fn want(&mut self, filter: &Filter<State>, opener: Option<&Task>) -> bool {
+        let Some(task) = opener else { return false };
+        let identity = (task.pid, task.start_ns, task.comm);
+        if let Some(wanted) = self.known.get(&identity) {
+            return *wanted;
+        }
+        if self.known.len() >= MOST {
+            self.known.clear();
+        }
+        let wanted = self.ask(filter, task);
+        self.known.insert(identity, wanted);
+        wanted
+    }
+
+    fn ask(&self, filter: &Filter<State>, task: &Task) -> bool {
+        let belonging = match filter.asks_for_place() {
+            true => self.places.of(task.pid, task.start_ns),
+            false => Belonging::default(),
+        };
+        let party = Party {
+            pid: task.pid,
+            comm: from_padded(&task.comm),
+            cgroup: belonging.cgroup,
+            container: belonging.container,
+            ..Party::default()
+        };
+        filter.matches_opener(&party)
+    }
+}

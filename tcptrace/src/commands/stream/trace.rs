@@ -1,0 +1,195 @@
+//! From records to lines: decoded, filtered, written in blocks.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use tcptrace_common::Wire as _;
+use tcptrace_common::counter::Counter;
+use tcptrace_common::mini::MiniEnd;
+use tcptrace_common::record::transition_flag;
+
+use crate::commands::clock::{monotonic_ns, wall_ns};
+use crate::kernel::counters::Counters;
+use crate::kernel::ring::Ring;
+use crate::lifecycle::event::{Event, Transition, decode};
+use crate::lifecycle::filter::Filter;
+use crate::lifecycle::machine::Class;
+use crate::lifecycle::mini::Told;
+use crate::lifecycle::report::Degradation;
+use crate::lifecycle::socket::State;
+use crate::lifecycle::stream::{Frame, Summary};
+use crate::output::stream::Lines;
+
+use super::openers::Openers;
+
+/// Lines are written when they are so many bytes.
+const BLOCK: usize = 256 << 10;
+/// Records that are taken before the bytes are counted; their lines are below 1 KiB each.
+const BATCH: usize = 512;
+/// Lines wait for one another no longer than this.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// What the wall clock may be off by before it is asked again: less than that is slewing, and
+/// times of lines shall not go back and forth.
+const CLOCK_SLACK_NS: u64 = 1_000_000;
+
+/// The trace, as far as user space has it.
+pub struct Trace {
+    frame: Frame,
+    filter: Filter<State>,
+    openers: Option<Openers>,
+    lines: Box<dyn Lines>,
+    block: Vec<u8>,
+    told: Told,
+    shown: u64,
+    odd: u64,
+    damaged: u64,
+}
+
+impl Trace {
+    /// Nothing seen yet. `filter` has its namespaces resolved.
+    #[must_use]
+    pub fn new(frame: Frame, filter: Filter<State>, lines: Box<dyn Lines>) -> Self {
+        let openers = filter.asks_for_opener().then(Openers::new);
+        let block = Vec::with_capacity(BLOCK + BATCH * 1024);
+        let told = Told::default();
+        Self { frame, filter, openers, lines, block, told, shown: 0, odd: 0, damaged: 0 }
+    }
+
+    /// Writes what comes before the lines.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn begin(&mut self, out: &mut dyn Write) -> Result<()> {
+        self.lines.head(&mut self.block);
+        self.flush(out)
+    }
+
+    /// Shows the records that are there, or as many as come within [`PATIENCE`]. Returns how many
+    /// there were.
+    ///
+    /// # Errors
+    ///
+    /// When lines cannot be written.
+    pub fn take_up(&mut self, ring: &mut Ring, out: &mut dyn Write) -> Result<usize> {
+        let begun = Instant::now();
+        let mut total = 0;
+        self.set_clock();
+        loop {
+            let taken = ring.take_up(BATCH, |record| self.record(record));
+            total += taken;
+            if self.block.len() >= BLOCK {
+                self.write(out)?;
+            }
+            if taken < BATCH || begun.elapsed() >= PATIENCE {
+                break;
+            }
+        }
+        if total > 0 {
+            self.flush(out)?;
+        }
+        Ok(total)
+    }
+
+    /// Shows ends of mini-sockets that the kernel side has not told, and may not for long on a CPU
+    /// where nothing else happens.
+    ///
+    /// # Errors
+    ///
+    /// When lines cannot be written.
+    pub fn take_up_ends(&mut self, ends: &[MiniEnd], out: &mut dyn Write) -> Result<()> {
+        for record in self.told.tell(ends, monotonic_ns()) {
+            if let Ok(Event::Transition(transition)) = decode(&mut record.as_bytes()) {
+                self.transition(&transition);
+            }
+        }
+        self.flush(out)
+    }
+
+    /// The wall clock may be set while the trace runs.
+    fn set_clock(&mut self) {
+        let offset = wall_ns().saturating_sub(monotonic_ns());
+        if offset.abs_diff(self.frame.wall_offset_ns) > CLOCK_SLACK_NS {
+            self.frame.wall_offset_ns = offset;
+        }
+    }
+
+    fn record(&mut self, mut record: &[u8]) {
+        match decode(&mut record) {
+            Ok(Event::Transition(transition)) => {
+                let is_mini = transition.record.flags & transition_flag::MINI_SOCKET != 0;
+                if !is_mini || !self.told.is_repeat(&transition.record) {
+                    self.transition(&transition);
+                }
+            }
+            Err(error) => {
+                self.damaged += 1;
+                log::debug!("{error:#}; the record is left out");
+            }
+        }
+    }
+
+    fn transition(&mut self, transition: &Transition) {
+        let line = self.frame.line(transition);
+        let is_wanted = self.filter.matches_socket(&line)
+            && self.openers.as_mut().is_none_or(|own| own.want(&self.filter, line.opener.as_ref()));
+        if !is_wanted {
+            return;
+        }
+        match Class::of(line.from, line.to) {
+            Class::Normal(_) => {}
+            Class::Special(why) => {
+                log::trace!("{} → {}: {why}", line.from.name(), line.to.name());
+            }
+            Class::Never => {
+                self.odd += 1;
+                let cookie = transition.record.cookie;
+                log::debug!(
+                    "socket {cookie}: {} → {} is no transition of TCP",
+                    line.from.name(),
+                    line.to.name()
+                );
+            }
+        }
+        self.shown += 1;
+        self.lines.line(&line, &mut self.block);
+    }
+
+    fn write(&mut self, out: &mut dyn Write) -> Result<()> {
+        out.write_all(&self.block).context("cannot write the events")?;
+        self.block.clear();
+        Ok(())
+    }
+
+    fn flush(&mut self, out: &mut dyn Write) -> Result<()> {
+        self.write(out)?;
+        out.flush().context("cannot write the events")
+    }
+
+    /// What all of it amounts to.
+    #[must_use]
+    pub fn summary(&self, kernel: &str, counters: &Counters, lacks: &[Degradation]) -> Summary {
+        Summary {
+            time_ns: wall_ns(),
+            kernel: kernel.to_owned(),
+            traced_ns: monotonic_ns().saturating_sub(self.frame.started_ns),
+            events: counters.get(Counter::Transitions),
+            shown: self.shown,
+            odd: self.odd,
+            damaged: self.damaged,
+            lost: counters.lost(),
+            degradations: lacks.to_vec(),
+        }
+    }
+
+    /// Writes what comes after the lines.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn end(&mut self, summary: &Summary, out: &mut dyn Write) -> Result<()> {
+        self.lines.end(summary, &mut self.block);
+        self.flush(out)
+    }
+}
