@@ -69,6 +69,14 @@ fn condensed(error: &clap::Error) -> String {
                 format!("{arg} and {other} exclude each other; give one of them")
             }
         }
+        ErrorKind::MissingRequiredArgument => {
+            let given = error.get(ContextKind::InvalidArg).is_some();
+            let missing = list(error, ContextKind::InvalidArg);
+            match given {
+                true => format!("{missing} is missing; see tcptrace --help"),
+                false => first_line(error),
+            }
+        }
         ErrorKind::InvalidUtf8 => "an argument is not valid UTF-8; see tcptrace --help".to_owned(),
         _ => first_line(error),
     }

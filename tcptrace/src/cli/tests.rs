@@ -1,10 +1,12 @@
 use std::time::Duration;
 
 use super::*;
-use crate::commands::plan::{Color, Format, LeaksPlan, OutputPlan, Until};
+use crate::commands::plan::{Color, Format, LeaksPlan, OutputPlan, StreamPlan, Until};
 use crate::lifecycle::by::By;
 use crate::lifecycle::cause::Kind;
 use crate::lifecycle::filter::{Family, Filter, NetnsSpec};
+use crate::lifecycle::socket::State;
+use crate::lifecycle::stream::TimeColumn;
 use crate::lifecycle::weight::Weight;
 
 fn typed(line: &str) -> Result<Plan, Exit> {
@@ -93,6 +95,34 @@ fn every_filter_arrives_in_the_plan() {
     assert!(filter.netns.is_empty(), "not resolved here");
 }
 
+fn stream(line: &str) -> StreamPlan {
+    match typed(&format!("stream {line}")) {
+        Ok(Plan::Stream(plan)) => *plan,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn stream_has_the_shared_filters_and_its_own_states() {
+    let plan = stream("");
+    assert_eq!((plan.filter, plan.children), (Filter::default(), false));
+    assert_eq!((plan.until, plan.time), (Until::Interrupted, TimeColumn::Wall));
+    assert_eq!((plan.ring_bytes, plan.output.format), (32 << 20, Format::Table));
+    let plan = stream(
+        "-p 7 --children -c curl -L 80 -D 443 --local ::1 --remote 10.0.0.0/8 -6 --netns pid:7 \
+         -s close-wait,FIN_WAIT2,estab --cgroup /a* --container 3f --time relative -w -o json \
+         --duration 5s --ring-size 8192 -v",
+    );
+    assert_eq!((plan.filter.pids.as_slice(), plan.children), (&[7][..], true));
+    let states = [State::CloseWait, State::FinWait2, State::Established];
+    assert_eq!(plan.filter.states, states);
+    assert_eq!(plan.netns, [NetnsSpec::Pid(7)]);
+    assert_eq!((plan.time, plan.ring_bytes), (TimeColumn::Relative, 8192));
+    assert_eq!(plan.until, Until::Elapsed(Duration::from_secs(5)));
+    assert_eq!((plan.output.wide, plan.verbosity), (true, 1));
+    assert_eq!(stream("--time none").time, TimeColumn::None);
+}
+
 #[test]
 fn both_families_are_no_condition() {
     assert_eq!(leaks("-4").filter.family, Some(Family::V4));
@@ -138,6 +168,14 @@ fn a_usage_error_is_one_line_that_says_what_to_do() {
         ("leaks 4244", "unexpected argument '4244'; see tcptrace --help"),
         ("leak", "unknown command 'leak', perhaps leaks; see tcptrace --help"),
         ("", "no command given; try 'tcptrace leaks', or see tcptrace --help"),
+        (
+            "stream -s banana",
+            "--state banana: not a TCP state; write for example established, close-wait or \
+             FIN_WAIT2",
+        ),
+        ("stream --time utc", "--time utc: not one of wall, relative, none"),
+        ("stream --once", "unknown option '--once'; see tcptrace --help"),
+        ("stream --children", "--pid <PID> is missing; see tcptrace --help"),
         ("leaks -p nginx", "--pid nginx: not a process id; write a number such as 4244"),
         ("leaks -p 1,x", "--pid x: not a process id; write a number such as 4244"),
         (
@@ -177,7 +215,8 @@ fn an_argument_that_is_not_utf8_is_a_usage_error() {
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    for line in ["--help", "leaks --help", "leaks -h", "check --help", "--version"] {
+    for line in ["--help", "leaks --help", "leaks -h", "stream --help", "check --help", "--version"]
+    {
         let exit = typed(line).unwrap_err();
         assert_eq!((exit.status, exit.stream), (0, Stream::Stdout), "{line}");
         let widest = exit.text.lines().map(|line| line.chars().count()).max();

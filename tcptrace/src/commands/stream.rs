@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::tz::TimeZone;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use crate::kernel::filter::KernelFilter;
@@ -33,7 +34,7 @@ use super::plan::{Format, StreamPlan};
 use super::stop::Stop;
 
 use loss::LossWatch;
-use trace::Trace;
+use trace::{Taken, Trace};
 
 /// After records have come no wake-up is waited for during this time: the kernel wakes only a
 /// reader that has caught up, so a flood costs it hardly any, and a person notices no delay.
@@ -130,8 +131,8 @@ async fn follow(
     let mut losses = LossWatch::new();
     trace.begin(out)?;
     loop {
-        let is_idle = trace.take_up(ring, out)? == 0;
-        if is_idle {
+        let taken = trace.take_up(ring, out)?;
+        if taken == Taken::Nothing {
             trace.take_up_ends(&kernel.untold_ends()?, out)?;
         }
         losses.look(kernel)?;
@@ -141,12 +142,13 @@ async fn follow(
         tokio::select! {
             biased;
             () = stop.wait() => {}
-            () = sleep(PAUSE), if !is_idle => {}
-            ready = ring.ready(), if is_idle => ready?,
-            () = sleep(TICK), if is_idle => {}
+            () = yield_now(), if taken == Taken::More => {}
+            () = sleep(PAUSE), if taken == Taken::All => {}
+            ready = ring.ready(), if taken == Taken::Nothing => ready?,
+            () = sleep(TICK), if taken == Taken::Nothing => {}
         }
     }
     let end = Instant::now() + LAST_WORDS;
-    while trace.take_up(ring, out)? > 0 && Instant::now() < end {}
+    while trace.take_up(ring, out)? != Taken::Nothing && Instant::now() < end {}
     trace.take_up_ends(&kernel.untold_ends()?, out)
 }

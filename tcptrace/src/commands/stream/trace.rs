@@ -33,6 +33,17 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// times of lines shall not go back and forth.
 const CLOCK_SLACK_NS: u64 = 1_000_000;
 
+/// What was in the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Nothing.
+    Nothing,
+    /// Some records, and all that there were.
+    All,
+    /// So many that more are there now.
+    More,
+}
+
 /// The trace, as far as user space has it.
 pub struct Trace {
     frame: Frame,
@@ -66,30 +77,33 @@ impl Trace {
         self.flush(out)
     }
 
-    /// Shows the records that are there, or as many as come within [`PATIENCE`]. Returns how many
-    /// there were.
+    /// Shows the records that are there, or as many as come within [`PATIENCE`].
     ///
     /// # Errors
     ///
     /// When lines cannot be written.
-    pub fn take_up(&mut self, ring: &mut Ring, out: &mut dyn Write) -> Result<usize> {
+    pub fn take_up(&mut self, ring: &mut Ring, out: &mut dyn Write) -> Result<Taken> {
         let begun = Instant::now();
-        let mut total = 0;
+        let mut state = Taken::Nothing;
         self.set_clock();
         loop {
-            let taken = ring.take_up(BATCH, |record| self.record(record));
-            total += taken;
+            let count = ring.take_up(BATCH, |record| self.record(record));
             if self.block.len() >= BLOCK {
                 self.write(out)?;
             }
-            if taken < BATCH || begun.elapsed() >= PATIENCE {
+            state = match count {
+                0 => state,
+                BATCH => Taken::More,
+                _ => Taken::All,
+            };
+            if count < BATCH || begun.elapsed() >= PATIENCE {
                 break;
             }
         }
-        if total > 0 {
+        if state != Taken::Nothing {
             self.flush(out)?;
         }
-        Ok(total)
+        Ok(state)
     }
 
     /// Shows ends of mini-sockets that the kernel side has not told, and may not for long on a CPU

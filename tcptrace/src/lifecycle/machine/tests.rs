@@ -153,6 +153,6 @@ fn each_reason_is_a_sentence_of_its_own() {
             Class::Never => None,
         })
         .collect();
-    assert_eq!(reasons.len(), 24);
+    assert_eq!(reasons.len(), 25);
     assert!(reasons.iter().all(|why| !why.is_empty() && !why.ends_with('.')));
 }

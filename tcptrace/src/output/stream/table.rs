@@ -54,11 +54,14 @@ impl Table {
     /// A table that looks like `style`.
     #[must_use]
     pub fn new(style: Style) -> Self {
-        let time = if style.time == TimeColumn::None { 0 } else { fit::TIME + 1 };
+        let limit = match (style.width, style.time) {
+            (usize::MAX, _) | (_, TimeColumn::None) => style.width,
+            (width, _) => width.saturating_sub(fit::TIME + 1),
+        };
         Self {
             clock: Clock::of_day(style.zone.clone()),
             names: Names::plain(),
-            fit: Fit::new(style.width.saturating_sub(time)),
+            fit: Fit::new(limit),
             cells: Cells::default(),
             style,
         }

@@ -13,6 +13,7 @@ mod fork;
 mod healthy;
 mod hidden;
 mod net;
+mod puppet;
 mod queue;
 mod reading;
 mod reuse;
@@ -59,6 +60,7 @@ fn main() -> Result<()> {
         "churn-server" => churn::server(&args),
         "churn-client" => churn::client(&args),
         "connect" => client::connect(&args),
+        "puppet" => puppet::obey(&args),
         "client-leak" => client::leak(&args),
         unknown => bail!("no scenario called {unknown}"),
     }

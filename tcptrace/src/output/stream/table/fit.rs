@@ -131,9 +131,10 @@ impl Fit {
     fn columns(&self, cells: &[&Cell; 6], rest: usize) -> Columns {
         let [_, comm, local, remote, dwell, tail] = cells;
         let taken = self.pid + self.local + self.remote + DWELL + GAPS;
+        let wide = if self.limit == usize::MAX { comm.width } else { 0 };
         let comm_column = self.limit.saturating_sub(taken + TAIL).clamp(COMM_MIN, COMM_MAX);
         let mut columns = Columns {
-            comm: comm_column,
+            comm: comm_column.max(wide),
             local: self.local.max(local.width),
             remote: self.remote.max(remote.width),
             dwell: DWELL.max(dwell.width),
@@ -223,7 +224,7 @@ mod tests {
         assert_eq!(cut("10.0.0.7:80", 13), "10.0.0.7:80  ");
         assert_eq!(cut("192.168.100.100:51234", 15), "192.168.…:51234");
         assert_eq!(cut("[2001:db8:1:2:3:4:5:6]:443", 18), "[2001:db8:1:…]:443");
-        assert_eq!(cut("[2001:db8::1]:51234", 9), "[…]:51234".trim_start_matches('['));
+        assert_eq!(cut("[2001:db8::1]:51234", 9), "[…]:51234");
     }
 
     #[test]
