@@ -134,7 +134,7 @@ fields! {
     /// Whether this is a subflow of MPTCP; absent without `CONFIG_MPTCP`.
     IsMptcp = optional "tcp_sock"."is_mptcp",
     /// State of the connection that a TIME_WAIT mini-socket carries on: FIN_WAIT2 or TIME_WAIT.
-    MiniSubstate = optional "inet_timewait_sock"."tw_substate",
+    MiniSubstate = required "inet_timewait_sock"."tw_substate",
     /// Its timer.
     MiniTimer = optional "inet_timewait_sock"."tw_timer",
     /// What a timer calls.

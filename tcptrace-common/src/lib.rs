@@ -7,6 +7,7 @@
 //! and decoding is a matter of checked reads. This crate depends on nothing.
 #![no_std]
 
+pub mod census;
 pub mod counter;
 pub mod field;
 pub mod histogram;

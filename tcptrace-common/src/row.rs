@@ -15,6 +15,10 @@ pub mod kind {
     pub const HOLDER: u32 = 2;
     /// [`super::NamespaceRow`]: a network namespace, or a way into one.
     pub const NAMESPACE: u32 = 3;
+    /// [`crate::census::CensusRow`]: a socket of one network namespace's TCP table, or a dead one.
+    pub const COUNTED: u32 = 4;
+    /// [`super::HolderRow`] then [`crate::census::CensusRow`]: a descriptor of one task.
+    pub const COUNTED_HOLDER: u32 = 5;
 }
 
 /// [`NamespaceRow::way`]: how the namespace came to notice.

@@ -26,6 +26,10 @@ pub enum Setting {
     HistogramStates,
     /// [`crate::histogram::by`]: what they are told apart by.
     HistogramBy,
+    /// Bit `1 << state`: sockets in this state are counted by a census.
+    CensusStates,
+    /// 1: a census tells what is remembered of each socket.
+    CensusMemory,
 }
 
 /// Bits of [`Setting::Filter`]: all that are set have to hold. What is not known holds for none.
@@ -55,4 +59,4 @@ pub mod filter {
 }
 
 /// How many settings there are: the length of `SETTINGS`.
-pub const COUNT: usize = 9;
+pub const COUNT: usize = 11;

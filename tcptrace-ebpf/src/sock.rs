@@ -73,11 +73,28 @@ impl Sock {
             .unwrap_or_default()
     }
 
+    /// Endpoints of a mini-socket, which has no more than `struct sock_common`.
+    #[inline(always)]
+    pub fn mini_tuple(self, tuple: &mut Tuple) {
+        self.tuple_with_port(tuple, self.get(Field::SkcNum));
+    }
+
+    /// The state that a TIME_WAIT mini-socket stands for.
+    #[inline(always)]
+    pub fn substate(self) -> u8 {
+        self.get(Field::MiniSubstate)
+    }
+
     /// Endpoints as they are now.
     #[inline(always)]
     pub fn tuple(self, tuple: &mut Tuple) {
+        self.tuple_with_port(tuple, self.local_port());
+    }
+
+    #[inline(always)]
+    fn tuple_with_port(self, tuple: &mut Tuple, local_port: u16) {
         tuple.family = self.get(Field::SkcFamily);
-        tuple.local_port = self.local_port();
+        tuple.local_port = local_port;
         tuple.remote_port = u16::from_be(self.get(Field::SkcDport));
         if tuple.family == AF_INET6 {
             tuple.local_addr = self.get(Field::SkcV6RcvSaddr);
@@ -111,9 +128,27 @@ impl Sock {
     pub fn concerns_leaks(self, socket: Socket) -> bool {
         match self.state() {
             state::CLOSE_WAIT | state::LISTEN => true,
-            state::CLOSE => socket.state() != 0 && socket.state() != socket_state::UNCONNECTED,
+            state::CLOSE => socket.was_connected(),
             _ => false,
         }
+    }
+
+    /// Whether the connection of a socket with a descriptor is over.
+    #[inline(always)]
+    pub fn is_dead(self, socket: Socket) -> bool {
+        self.state() == state::CLOSE && socket.was_connected()
+    }
+
+    /// Whether this is a subflow of an MPTCP connection. Not for mini-sockets.
+    #[inline(always)]
+    pub fn is_subflow(self) -> bool {
+        self.get::<u8>(Field::IsMptcp) & 1 != 0
+    }
+
+    /// Inode number; 0 without a `struct socket`. Not for mini-sockets.
+    #[inline(always)]
+    pub fn inode(self) -> u64 {
+        self.socket().map_or(0, Socket::inode)
     }
 
     /// Fills a row, all but the cookie and [`row_flag::REMEMBERED`]. Not for mini-sockets.
@@ -169,7 +204,7 @@ impl Sock {
         row.last_ack_received = self.get(Field::LastAckReceived);
         row.last_data_sent = self.get(Field::LastDataSent);
         row.keepalive_after = self.keepalive_after();
-        if self.get::<u8>(Field::IsMptcp) & 1 != 0 {
+        if self.is_subflow() {
             row.flags |= row_flag::SUBFLOW;
         }
     }
@@ -211,6 +246,13 @@ impl Socket {
     #[inline(always)]
     fn state(self) -> u8 {
         read::<u32>(self.0, Field::SocketState).unwrap_or_default() as u8
+    }
+
+    /// Whether connect() was called on it, or accept() gave it, with success: a dead socket was, one
+    /// that is new or whose connect() failed was not.
+    #[inline(always)]
+    fn was_connected(self) -> bool {
+        self.state() != 0 && self.state() != socket_state::UNCONNECTED
     }
 
     #[inline(always)]

@@ -10,6 +10,7 @@ use tcptrace_common::row::{HolderRow, RowHeader, SocketRow, row_flag};
 use crate::maps::SOCKETS;
 use crate::sock::Sock;
 
+mod census;
 mod namespaces;
 mod task_file;
 mod tcp;
@@ -90,19 +91,23 @@ impl Output {
 /// What is remembered of the socket that `row` describes, marked in the row.
 #[inline(always)]
 fn remembered(sk: Sock, row: &mut SocketRow) -> Option<&'static SocketMemory> {
+    let memory = memory_of(sk, row.cookie)?;
+    row.flags |= row_flag::REMEMBERED;
+    Some(memory)
+}
+
+/// What is remembered of the socket with this cookie.
+#[inline(always)]
+fn memory_of(sk: Sock, cookie: u64) -> Option<&'static SocketMemory> {
     let memory = SOCKETS.get_ptr_mut(sk.key())?;
     // SAFETY: a value of the map lives at least until this program returns; hooks may write to
     // it meanwhile, and user space compares the cookie once more in its copy.
     let memory = unsafe { &mut *memory };
     if memory.cookie == 0 {
         // Begun by a hook that could not ask for the cookie: nothing but births and accepts.
-        memory.cookie = row.cookie;
+        memory.cookie = cookie;
     }
-    if memory.cookie != row.cookie {
-        return None;
-    }
-    row.flags |= row_flag::REMEMBERED;
-    Some(memory)
+    if memory.cookie == cookie { Some(memory) } else { None }
 }
 
 /// Length of a socket's part of a row.

@@ -9,10 +9,10 @@ use crate::kernel::load::Kernel;
 use crate::kernel::netns::{self, Namespace};
 use crate::lifecycle::history::History;
 use crate::lifecycle::leak::{Findings, Question, find};
-use crate::lifecycle::namespaces::Way;
 use crate::lifecycle::rows::Rows;
 
 use super::clock::{monotonic_ns, wall_ns};
+use super::namespaces;
 
 /// Time between two looks at a socket whose unsent data may move: a few round trips of a far
 /// network, and short enough for the first report.
@@ -85,9 +85,7 @@ impl Lookout {
     fn snapshot(&mut self) -> Result<Sight> {
         let mut rows = self.descriptors()?;
         self.read_namespaces(netns::all(), &mut rows)?;
-        let unread = rows.namespaces.unread();
-        let ways = unread.values().filter_map(|ways| ways.iter().find_map(|way| enter(*way)));
-        self.read_namespaces(ways.collect(), &mut rows)?;
+        self.read_namespaces(namespaces::unread(&rows.namespaces), &mut rows)?;
         self.find_holders(&mut rows)?;
         if rows.has_dead() {
             let later = self.descriptors()?;
@@ -153,13 +151,5 @@ impl Lookout {
             }
         }
         Ok(())
-    }
-}
-
-fn enter(way: Way) -> Option<Namespace> {
-    match way {
-        Way::Id(id, inode) => Namespace::of_id(id, inode),
-        Way::Socket(pid, fd) => Namespace::of_socket(pid, fd),
-        Way::File(pid, fd) => Namespace::of_file(pid, fd),
     }
 }

@@ -7,6 +7,7 @@ mod leaks;
 mod log;
 mod look;
 mod names;
+mod namespaces;
 mod notices;
 mod outcome;
 pub mod plan;

@@ -23,8 +23,8 @@ impl Notices {
         if !host.in_initial_pid_namespace {
             notices.add(
                 "not-initial-pid-namespace",
-                "processes outside this pid namespace are invisible: sockets that they hold show \
-                 as held-by-kernel; run on the host (docker run --pid=host)",
+                "processes outside this pid namespace are invisible: sockets that they hold seem \
+                 to be held by nobody (held-by-kernel); run on the host (docker run --pid=host)",
             );
         }
         if !host.may_enter_namespaces() {

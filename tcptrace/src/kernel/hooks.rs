@@ -34,14 +34,23 @@ pub enum Group {
     MiniSockets,
     /// Children of the processes that a filter names.
     Children,
+    /// Every socket, to be counted.
+    Census,
 }
 
 impl Group {
     /// How many hooks follow mini-sockets; one of them is useless alone.
     pub const MINI_SOCKET_HOOKS: usize = 2;
     /// Every hook.
-    pub const ALL: &[Self] =
-        &[Self::Snapshots, Self::Life, Self::Openers, Self::Eof, Self::Stacks, Self::MiniSockets];
+    pub const ALL: &[Self] = &[
+        Self::Snapshots,
+        Self::Life,
+        Self::Openers,
+        Self::Eof,
+        Self::Stacks,
+        Self::MiniSockets,
+        Self::Census,
+    ];
     /// For `leaks`, with stacks.
     pub const LEAKS_AND_STACKS: &[Self] =
         &[Self::Snapshots, Self::Life, Self::Openers, Self::Eof, Self::Stacks];
@@ -52,6 +61,8 @@ impl Group {
         &[Self::Snapshots, Self::Life, Self::Openers, Self::MiniSockets];
     /// For `leaks`, without stacks.
     pub const LEAKS: &[Self] = &[Self::Snapshots, Self::Life, Self::Openers, Self::Eof];
+    /// For `states`.
+    pub const STATES: &[Self] = &[Self::Census];
 }
 
 /// A place in the kernel that the tool uses.
@@ -89,7 +100,34 @@ const NO_MINI_SOCKETS: &str = "TIME_WAIT is not followed, and FIN_WAIT2 of a clo
 
 /// All hooks in the order of attaching: first what ends memories, last what begins them, so that
 /// no memory outlives its socket.
-pub static HOOKS: [Hook; 15] = [
+pub static HOOKS: [Hook; 18] = [
+    Hook {
+        name: "census-sockets",
+        point: "iter/tcp",
+        purpose: "counts the sockets of each network namespace",
+        cost: None,
+        degradation: "no-census",
+        group: Group::Census,
+        kind: Kind::Iterator,
+    },
+    Hook {
+        name: "census-dead",
+        point: "iter/task_file",
+        purpose: "counts dead sockets",
+        cost: None,
+        degradation: "no-census",
+        group: Group::Census,
+        kind: Kind::Iterator,
+    },
+    Hook {
+        name: "census-held",
+        point: "iter/task_file",
+        purpose: "counts the sockets of each process",
+        cost: None,
+        degradation: "no-census",
+        group: Group::Census,
+        kind: Kind::Iterator,
+    },
     Hook {
         name: "descriptors",
         point: "iter/task_file",
@@ -275,6 +313,12 @@ impl Hook {
         Ok(status)
     }
 
+    /// Whether attaching it takes tracefs.
+    #[must_use]
+    pub fn needs_tracefs(&self) -> bool {
+        self.kind == Kind::SystemCall
+    }
+
     /// The program for this kernel: `io_uring_complete` passes other arguments since 6.14.
     fn program(&self, btf: &Btf) -> Result<(&'static str, Status)> {
         if self.kind == Kind::Typed && !btf.has_tracepoint(self.tracepoint()) {
@@ -283,6 +327,9 @@ impl Hook {
         let name = match self.name {
             "descriptors" => super::snapshot::FILES,
             "sockets" => super::snapshot::SOCKETS,
+            "census-sockets" => super::census::SOCKETS,
+            "census-dead" => super::census::DEAD,
+            "census-held" => super::census::HELD,
             "destroy" => "tcptrace_destroy",
             "eof" => "tcptrace_eof",
             "accept" | "accept4" => "tcptrace_accept",

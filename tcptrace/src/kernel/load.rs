@@ -10,6 +10,7 @@ use tcptrace_common::mini::MiniEnd;
 use tcptrace_common::setting::{COUNT, Setting};
 
 use super::btf::Btf;
+use super::census::CensusWish;
 use super::filter::KernelFilter;
 use super::histogram::{self, HistogramWish};
 use super::hooks::{Group, HOOKS, Hook, Status};
@@ -43,6 +44,8 @@ pub struct Wish {
     pub ring_bytes: u32,
     /// How much of the kernel side's own log is wanted: 0 none, 1 what is odd, 2 everything.
     pub verbosity: u8,
+    /// What a census shows.
+    pub census: CensusWish,
     /// Which hooks are wanted.
     pub groups: Vec<Group>,
     /// Which sockets are worth a record.
@@ -86,19 +89,7 @@ impl Kernel {
         let absent_fields = check_fields(&offsets)?;
         let settings = settings(host, wish, &offsets);
         let mut loader = EbpfLoader::new();
-        if !wish.wants(Group::Stacks) {
-            // Maps that nobody uses then, as small as the kernel lets them be.
-            loader.map_max_entries("STACKS", SMALLEST_RING);
-            loader.map_max_entries("PROCESSES", 1).map_max_entries("SEEN", 1);
-        }
-        let room = wish.histogram.map_or(1, |histogram| match histogram.by {
-            By::State => 1,
-            _ => histogram.key_buckets,
-        });
-        loader.map_max_entries("KEY_HISTOGRAMS", room);
-        if wish.histogram.is_none() {
-            loader.map_max_entries("STATE_HISTOGRAMS", 1);
-        }
+        shrink_unused(&mut loader, wish);
         let mut ebpf = loader
             .btf(Some(&types))
             .override_global("OFFSETS", &offsets[..], true)
@@ -187,6 +178,29 @@ impl Kernel {
     }
 }
 
+/// Makes maps that nobody uses as small as the kernel lets them be.
+fn shrink_unused(loader: &mut EbpfLoader<'_>, wish: &Wish) {
+    if !wish.wants(Group::Stacks) {
+        loader.map_max_entries("STACKS", SMALLEST_RING).map_max_entries("RULES", 1);
+        loader.map_max_entries("PROCESSES", 1).map_max_entries("SEEN", 1);
+        loader.map_max_entries("STACK_SCRATCH", 1);
+    }
+    if !wish.wants(Group::Life) {
+        loader.map_max_entries("SOCKETS", 1);
+    }
+    if !wish.wants(Group::Snapshots) {
+        loader.map_max_entries("WAITING", 1);
+    }
+    let room = wish.histogram.map_or(1, |histogram| match histogram.by {
+        By::State => 1,
+        _ => histogram.key_buckets,
+    });
+    loader.map_max_entries("KEY_HISTOGRAMS", room);
+    if wish.histogram.is_none() {
+        loader.map_max_entries("STATE_HISTOGRAMS", 1);
+    }
+}
+
 fn read_btf(path: &Path) -> Result<(Btf, KernelBtf)> {
     let blob = fs::read(path).with_context(|| {
         format!(
@@ -225,6 +239,8 @@ fn settings(host: &Host, wish: &Wish, offsets: &[u32; field::COUNT]) -> [u64; CO
     if wish.wants(Group::MiniSockets) {
         settings[Setting::MiniTimer as usize] = mini_timer(offsets).unwrap_or_default();
     }
+    settings[Setting::CensusStates as usize] = wish.census.states;
+    settings[Setting::CensusMemory as usize] = u64::from(wish.census.memory);
     settings[Setting::TranslatePids as usize] = u64::from(!host.in_initial_pid_namespace);
     if let Some(histogram) = wish.histogram {
         settings[Setting::HistogramStates as usize] = histogram.states;
@@ -257,9 +273,11 @@ fn attach(
     wish: &Wish,
     may_follow_minis: bool,
 ) -> Result<Vec<(&'static Hook, Status)>> {
+    let wanted: Vec<&'static Hook> = HOOKS.iter().filter(|hook| wish.wants(hook.group)).collect();
+    let needs_tracefs = wanted.iter().any(|hook| hook.needs_tracefs());
     let all = || -> Result<Vec<(&'static Hook, Status)>> {
         let mut hooks = Vec::new();
-        for hook in HOOKS.iter().filter(|hook| wish.wants(hook.group)) {
+        for hook in wanted {
             let ready = if hook.group != Group::MiniSockets || may_follow_minis {
                 needed(hook, &hooks)
             } else {
@@ -276,7 +294,7 @@ fn attach(
         }
         Ok(hooks)
     };
-    with_tracefs(all)
+    if needs_tracefs { with_tracefs(all) } else { all() }
 }
 
 /// Of the two hooks of mini-sockets one is useless without the other.

@@ -1,6 +1,7 @@
 //! The kernel: what is loaded into it, what it says, what it lacks.
 
 pub mod btf;
+pub mod census;
 pub mod counters;
 pub mod filter;
 pub mod histogram;

@@ -33,7 +33,7 @@ pub struct NamespaceRows {
 ///
 /// When the iterator cannot be run.
 pub fn files(ebpf: &mut Ebpf) -> Result<Bytes> {
-    read(link(ebpf, FILES)?)
+    collect(link(ebpf, FILES)?)
 }
 
 /// The sockets of each namespace, as rows. An iterator shows the namespace in which it is opened;
@@ -43,39 +43,70 @@ pub fn files(ebpf: &mut Ebpf) -> Result<Bytes> {
 ///
 /// When the iterator cannot be linked or the thread dies.
 pub fn sockets(ebpf: &mut Ebpf, namespaces: &[Namespace]) -> Result<Vec<NamespaceRows>> {
-    let walk = || -> Result<Vec<NamespaceRows>> {
-        let mut all = Vec::new();
+    let mut all = Vec::new();
+    visit(ebpf, SOCKETS, namespaces, |inode, link| {
+        all.push(NamespaceRows { inode, rows: link.and_then(collect) });
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Goes into each namespace and gives `work` its inode number and the iterator, still to be opened
+/// there, or why the namespace cannot be entered. The first error of `work` ends it.
+///
+/// # Errors
+///
+/// When the iterator cannot be linked, the thread dies, or `work` fails.
+pub(super) fn visit(
+    ebpf: &mut Ebpf,
+    program: &str,
+    namespaces: &[Namespace],
+    mut work: impl FnMut(u32, Result<IterLink>) -> Result<()> + Send,
+) -> Result<()> {
+    let walk = || -> Result<()> {
         for namespace in namespaces {
-            let link = link(ebpf, SOCKETS)?;
+            let link = link(ebpf, program)?;
             let entered = namespace.enter();
             let entered = entered
                 .with_context(|| format!("cannot enter network namespace {}", namespace.inode));
-            let rows = entered.and_then(|()| read(link));
-            all.push(NamespaceRows { inode: namespace.inode, rows });
+            work(namespace.inode, entered.map(|()| link))?;
         }
-        Ok(all)
+        Ok(())
     };
     thread::scope(|scope| scope.spawn(walk).join())
         .map_err(|_| anyhow!("the thread that reads socket tables panicked"))?
 }
 
-fn link(ebpf: &mut Ebpf, name: &str) -> Result<IterLink> {
+pub(super) fn link(ebpf: &mut Ebpf, name: &str) -> Result<IterLink> {
     let program = ebpf.program_mut(name).with_context(|| format!("no program {name}"))?;
     let program: &mut Iter = program.try_into()?;
     let link = program.attach().with_context(|| format!("cannot link {name}"))?;
     Ok(program.take_link(link)?)
 }
 
-/// Reads an iterator to its end. A read may end early without being the last; only an empty one
-/// is (`Documentation/bpf/bpf_iterators.rst`).
-fn read(link: IterLink) -> Result<Bytes> {
-    let mut file = link.into_file().context("cannot open iterator")?;
+/// All that an iterator shows.
+fn collect(link: IterLink) -> Result<Bytes> {
     let mut rows = Vec::new();
+    read(link, |bytes| {
+        rows.extend_from_slice(bytes);
+        Ok(())
+    })?;
+    Ok(Bytes::from(rows))
+}
+
+/// Reads an iterator to its end, piece by piece. A read may end early without being the last; only
+/// an empty one is (`Documentation/bpf/bpf_iterators.rst`).
+///
+/// # Errors
+///
+/// When it cannot be read, and those of `each`.
+pub(super) fn read(link: IterLink, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut file = link.into_file().context("cannot open iterator")?;
     let mut buffer = vec![0; BUFFER];
     loop {
         match file.read(&mut buffer) {
-            Ok(0) => return Ok(Bytes::from(rows)),
-            Ok(length) => rows.extend_from_slice(&buffer[..length]),
+            Ok(0) => return Ok(()),
+            Ok(length) => each(&buffer[..length])?,
             // The kernel has looked at a million objects without output and lets us go on.
             Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {}
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

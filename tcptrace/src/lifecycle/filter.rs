@@ -128,8 +128,26 @@ impl<S> Filter<S> {
         any_or_empty(&self.comms, |glob| comm.is_some_and(|comm| glob.matches(comm)))
     }
 
-    /// Whether the user wants sockets that have to do with these processes.
-    pub(super) fn matches_parties(&self, parties: &[&Party]) -> bool {
+    /// Whether there is any condition on processes.
+    #[must_use]
+    pub fn is_about_processes(&self) -> bool {
+        !self.pids.is_empty() || !self.comms.is_empty() || self.needs_process_details()
+    }
+
+    /// Whether a condition is on what only `/proc` tells of a process.
+    #[must_use]
+    pub fn needs_process_details(&self) -> bool {
+        !self.cgroups.is_empty() || !self.containers.is_empty()
+    }
+
+    /// Whether all conditions on processes hold for this one.
+    #[must_use]
+    pub fn matches_party(&self, party: &Party) -> bool {
+        self.matches_parties(&[party])
+    }
+
+    /// Whether each condition on processes holds for one of these.
+    fn matches_parties(&self, parties: &[&Party]) -> bool {
         let any = |condition: &dyn Fn(&Party) -> bool| parties.iter().any(|own| condition(own));
         any_or_empty(&self.pids, |pid| any(&|party| party.pid == *pid))
             && any_or_empty(&self.comms, |glob| any(&|party| glob.matches(&party.comm)))

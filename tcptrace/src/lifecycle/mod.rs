@@ -7,6 +7,7 @@ pub mod ability;
 pub mod age;
 pub mod by;
 pub mod cause;
+pub mod census;
 pub mod dwell;
 pub mod end;
 pub mod event;

@@ -5,7 +5,6 @@
 //! before the trace.
 
 use super::filter::{Filter, any_or_empty};
-use super::report::Party;
 use super::socket::State;
 use super::stream::Line;
 
@@ -23,24 +22,6 @@ impl Filter<State> {
         let wanted = |state: &State| any_or_empty(&self.states, |own| own == state);
         let numbers = State::ALL.iter().filter(|(_, state, _)| wanted(state));
         numbers.fold(0, |bits, (number, ..)| bits | 1 << number)
-    }
-
-    /// Whether the opener decides.
-    #[must_use]
-    pub fn asks_for_opener(&self) -> bool {
-        !self.pids.is_empty() || !self.comms.is_empty() || self.asks_for_place()
-    }
-
-    /// Whether the opener's cgroup or container decides.
-    #[must_use]
-    pub fn asks_for_place(&self) -> bool {
-        !self.cgroups.is_empty() || !self.containers.is_empty()
-    }
-
-    /// Whether the user wants to see the sockets of this opener.
-    #[must_use]
-    pub fn matches_opener(&self, opener: &Party) -> bool {
-        self.matches_parties(&[opener])
     }
 }
 

@@ -45,7 +45,7 @@ impl Openers {
     }
 
     fn ask(&self, filter: &Filter<State>, task: &Task) -> bool {
-        let belonging = match filter.asks_for_place() {
+        let belonging = match filter.needs_process_details() {
             true => self.places.of(task.pid, task.start_ns),
             false => Belonging::default(),
         };
@@ -56,6 +56,6 @@ impl Openers {
             container: belonging.container,
             ..Party::default()
         };
-        filter.matches_opener(&party)
+        filter.matches_party(&party)
     }
 }

@@ -61,7 +61,7 @@ impl Trace {
     /// Nothing seen yet. `filter` has its namespaces resolved.
     #[must_use]
     pub fn new(frame: Frame, filter: Filter<State>, lines: Box<dyn Lines>) -> Self {
-        let openers = filter.asks_for_opener().then(Openers::new);
+        let openers = filter.is_about_processes().then(Openers::new);
         let block = Vec::with_capacity(BLOCK + BATCH * 1024);
         let told = Told::default();
         Self { frame, filter, openers, lines, block, told, shown: 0, odd: 0, damaged: 0 }

@@ -36,8 +36,8 @@ fn wants() -> Filter<State> {
 
 #[test]
 fn an_empty_filter_matches_all_and_asks_for_nobody() {
-    assert!(wants().matches_socket(&line()) && !wants().asks_for_opener());
-    assert!(wants().matches_opener(&Party::default()));
+    assert!(wants().matches_socket(&line()) && !wants().is_about_processes());
+    assert!(wants().matches_party(&Party::default()));
 }
 
 #[test]
@@ -78,16 +78,16 @@ fn a_port_that_is_not_chosen_yet_matches_none() {
 #[test]
 fn an_opener_matches_by_what_is_known_of_it() {
     let pids = Filter { pids: vec![7, 8], ..wants() };
-    assert!(pids.asks_for_opener() && !pids.asks_for_place());
-    assert!(pids.matches_opener(&party(8, "child")));
-    assert!(!pids.matches_opener(&party(9, "child")));
+    assert!(pids.is_about_processes() && !pids.needs_process_details());
+    assert!(pids.matches_party(&party(8, "child")));
+    assert!(!pids.matches_party(&party(9, "child")));
     let comms = Filter { comms: vec![Pattern::parse_comm("py*").unwrap()], ..wants() };
-    assert!(comms.asks_for_opener());
-    assert!(comms.matches_opener(&party(9, "python3")));
-    assert!(!comms.matches_opener(&party(9, "java")));
+    assert!(comms.is_about_processes());
+    assert!(comms.matches_party(&party(9, "python3")));
+    assert!(!comms.matches_party(&party(9, "java")));
     let both = Filter { pids: vec![9], ..comms };
-    assert!(both.matches_opener(&party(9, "python3")));
-    assert!(!both.matches_opener(&party(8, "python3")));
+    assert!(both.matches_party(&party(9, "python3")));
+    assert!(!both.matches_party(&party(8, "python3")));
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn a_place_that_is_not_known_matches_none() {
         ..party(9, "nginx")
     };
     for filter in [cgroups, containers] {
-        assert!(filter.asks_for_place() && filter.asks_for_opener());
-        assert!(filter.matches_opener(&known));
-        assert!(!filter.matches_opener(&party(9, "nginx")));
+        assert!(filter.needs_process_details() && filter.is_about_processes());
+        assert!(filter.matches_party(&known));
+        assert!(!filter.matches_party(&party(9, "nginx")));
     }
 }
