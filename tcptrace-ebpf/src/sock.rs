@@ -228,6 +228,12 @@ impl Sock {
         fin | keepalive
     }
 
+    /// Whether no `struct socket` is attached.
+    #[inline(always)]
+    pub fn is_orphan(self) -> bool {
+        self.socket().is_none()
+    }
+
     #[inline(always)]
     fn socket(self) -> Option<Socket> {
         read_pointer(self.0, Field::SkSocket).map(Socket)

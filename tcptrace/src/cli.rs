@@ -7,6 +7,7 @@ mod hist;
 mod leaks;
 mod output;
 mod state;
+mod states;
 mod stream;
 mod value;
 
@@ -30,6 +31,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Plan, Exit> {
         Command::Leaks(typed) => Plan::Leaks(Box::new(typed.plan())),
         Command::Hist(typed) => Plan::Hist(Box::new(typed.plan()?)),
         Command::Stream(typed) => Plan::Stream(Box::new(typed.plan())),
+        Command::States(typed) => Plan::States(Box::new(typed.plan())),
         Command::Check(typed) => Plan::Check(typed.plan()),
     })
 }
@@ -46,6 +48,7 @@ Examples:
   tcptrace leaks --once -o json     one report as JSON Lines
   tcptrace hist --duration 1m       how long connections stay in each state
   tcptrace stream                   every state transition, as it happens
+  tcptrace states --watch           how many sockets are in each state
   tcptrace check                    what this host can do
 
 Exit status: 0 done, 1 leaks found (with --exit-code), 2 usage or run-time error.";
@@ -63,6 +66,7 @@ enum Command {
     Leaks(Box<leaks::LeaksArgs>),
     Hist(Box<hist::HistArgs>),
     Stream(Box<stream::StreamArgs>),
+    States(Box<states::StatesArgs>),
     Check(CheckArgs),
 }
 

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::commands::plan::{Color, Format, LeaksPlan, OutputPlan, StreamPlan, Until};
+use crate::commands::plan::{Color, Format, LeaksPlan, OutputPlan, StatesPlan, StreamPlan, Until};
 use crate::lifecycle::by::By;
 use crate::lifecycle::cause::Kind;
+use crate::lifecycle::census;
 use crate::lifecycle::filter::{Family, Filter, NetnsSpec};
 use crate::lifecycle::socket::State;
 use crate::lifecycle::stream::TimeColumn;
@@ -129,6 +130,50 @@ fn both_families_are_no_condition() {
     assert_eq!(leaks("-4 -6").filter.family, None);
 }
 
+fn states(line: &str) -> StatesPlan {
+    match typed(&format!("states {line}")) {
+        Ok(Plan::States(plan)) => *plan,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn states_counts_once_unless_it_watches() {
+    let plan = states("");
+    assert_eq!((plan.until, plan.by, plan.top), (Until::Once, census::By::State, Some(20)));
+    assert!(plan.states.is_empty() && plan.filter == Filter::default());
+    let plan = states("--watch");
+    assert_eq!((plan.until, plan.interval), (Until::Interrupted, Duration::from_secs(2)));
+    let plan = states("--watch --interval 500ms --duration 1m");
+    assert_eq!(plan.until, Until::Elapsed(Duration::from_secs(60)));
+    assert_eq!(plan.interval, Duration::from_millis(500));
+}
+
+#[test]
+fn states_leaves_out_rows_in_the_table_alone_unless_asked_to() {
+    for (line, top) in [
+        ("--by remote", Some(20)),
+        ("--by remote -w", None),
+        ("--by remote -o json", None),
+        ("--by process -o json --top 3", Some(3)),
+        ("--by process -w --top 5", Some(5)),
+    ] {
+        assert_eq!(states(line).top, top, "{line}");
+    }
+}
+
+#[test]
+fn states_takes_the_filters_and_every_state() {
+    let plan = states("-s close-wait,SYN_RECV,dead -p 7 -L 80 --remote 10.0.0.0/8 --netns pid:7");
+    assert_eq!(plan.states, [State::CloseWait, State::SynRecv, State::Close]);
+    assert_eq!((plan.filter.pids, plan.filter.local_ports), (vec![7], vec![80..=80]));
+    assert_eq!(plan.netns, [NetnsSpec::Pid(7)]);
+    assert_eq!(
+        usage_error("states --interval 1s"),
+        "--watch is missing, which another option needs; see tcptrace --help"
+    );
+}
+
 #[test]
 fn check_takes_the_output_options() {
     let Ok(Plan::Check(plan)) = typed("check -o json -v") else { panic!() };
@@ -215,8 +260,16 @@ fn an_argument_that_is_not_utf8_is_a_usage_error() {
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    for line in ["--help", "leaks --help", "leaks -h", "stream --help", "check --help", "--version"]
-    {
+    for line in [
+        "--help",
+        "leaks --help",
+        "leaks -h",
+        "states --help",
+        "stream --help",
+        "hist --help",
+        "check --help",
+        "--version",
+    ] {
         let exit = typed(line).unwrap_err();
         assert_eq!((exit.status, exit.stream), (0, Stream::Stdout), "{line}");
         let widest = exit.text.lines().map(|line| line.chars().count()).max();

@@ -129,6 +129,14 @@ pub fn leak_state(text: &str) -> Result<Kind, String> {
     }
 }
 
+/// A number of rows: at least one.
+pub fn top(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(count @ 1..) => Ok(count),
+        _ => Err("not a number of rows; write for example 20".to_owned()),
+    }
+}
+
 fn is_other_state(lower: &str) -> bool {
     tcp_state(lower).is_ok()
 }

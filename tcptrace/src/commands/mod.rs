@@ -1,5 +1,6 @@
 //! The subcommands: the only place where kernel, processes and outputs meet.
 
+mod census;
 pub mod check;
 mod clock;
 mod hist;
@@ -12,6 +13,7 @@ mod notices;
 mod outcome;
 pub mod plan;
 mod stacks;
+mod states;
 mod stop;
 mod stream;
 mod watch;
@@ -34,6 +36,7 @@ pub fn run(plan: &Plan, out: &mut dyn Write) -> Result<Outcome> {
         Plan::Leaks(plan) => runtime.block_on(leaks::run(plan, out)),
         Plan::Hist(plan) => runtime.block_on(hist::run(plan, out)),
         Plan::Stream(plan) => runtime.block_on(stream::run(plan, out)),
+        Plan::States(plan) => runtime.block_on(states::run(plan, out)),
         Plan::Check(plan) => check::run(plan, out),
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::lifecycle::by::By;
+use crate::lifecycle::census;
 use crate::lifecycle::dwell;
 use crate::lifecycle::dwell::selection::Selection;
 use crate::lifecycle::filter::{Filter, NetnsSpec};
@@ -20,6 +21,8 @@ pub enum Plan {
     Hist(Box<HistPlan>),
     /// `tcptrace stream`.
     Stream(Box<StreamPlan>),
+    /// `tcptrace states`.
+    States(Box<StatesPlan>),
     /// `tcptrace check`.
     Check(CheckPlan),
 }
@@ -103,6 +106,29 @@ pub struct StreamPlan {
     pub output: OutputPlan,
     /// Size of the ring buffer in bytes: a power of two, at least 4096.
     pub ring_bytes: u32,
+    /// How often `-v` was given.
+    pub verbosity: u8,
+}
+
+/// `tcptrace states`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatesPlan {
+    /// What sockets are counted by.
+    pub by: census::By,
+    /// States that are counted; empty: all.
+    pub states: Vec<State>,
+    /// Most keys that are shown; `None`: all.
+    pub top: Option<usize>,
+    /// Time from one count to the next; never zero.
+    pub interval: Duration,
+    /// When to stop.
+    pub until: Until,
+    /// Which sockets; its `netns` is empty until [`Self::netns`] is resolved.
+    pub filter: Filter,
+    /// Network namespaces as the user named them; empty: all.
+    pub netns: Vec<NetnsSpec>,
+    /// How to print.
+    pub output: OutputPlan,
     /// How often `-v` was given.
     pub verbosity: u8,
 }

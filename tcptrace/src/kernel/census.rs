@@ -2,8 +2,8 @@
 //! million sockets, and none of them has to be kept to be counted.
 
 use anyhow::Result;
+use aya::Ebpf;
 
-use super::load::Kernel;
 use super::netns::Namespace;
 use super::snapshot::{link, read, visit};
 
@@ -13,16 +13,6 @@ pub(super) const SOCKETS: &str = "tcptrace_census_sockets";
 pub(super) const DEAD: &str = "tcptrace_census_dead";
 /// Program that shows all descriptors for sockets.
 pub(super) const HELD: &str = "tcptrace_census_held";
-
-/// What the programs are to show.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CensusWish {
-    /// States that are counted: bit `1 << number`; a request counts as `SYN_RECV`, a dead socket
-    /// as `CLOSE`.
-    pub states: u64,
-    /// Whether what is remembered of a socket is wanted too.
-    pub memory: bool,
-}
 
 /// Which descriptors to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +29,7 @@ pub enum Descriptors {
 ///
 /// When the iterator cannot be run, and those of `each`.
 pub fn descriptors(
-    kernel: &mut Kernel,
+    ebpf: &mut Ebpf,
     which: Descriptors,
     each: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
@@ -47,7 +37,7 @@ pub fn descriptors(
         Descriptors::Dead => DEAD,
         Descriptors::All => HELD,
     };
-    read(link(kernel.ebpf(), program)?, each)
+    read(link(ebpf, program)?, each)
 }
 
 /// Gives `each` the rows of the sockets in each namespace that can be entered, in pieces of any
@@ -57,12 +47,12 @@ pub fn descriptors(
 ///
 /// When the iterator cannot be run, and those of `each`.
 pub fn sockets(
-    kernel: &mut Kernel,
+    ebpf: &mut Ebpf,
     namespaces: &[Namespace],
     mut each: impl FnMut(&[u8]) -> Result<()> + Send,
 ) -> Result<Vec<u32>> {
     let mut entered = Vec::new();
-    visit(kernel.ebpf(), SOCKETS, namespaces, |inode, link| {
+    visit(ebpf, SOCKETS, namespaces, |inode, link| {
         match link {
             Ok(link) => {
                 read(link, &mut each)?;

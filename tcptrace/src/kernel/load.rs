@@ -10,13 +10,12 @@ use tcptrace_common::mini::MiniEnd;
 use tcptrace_common::setting::{COUNT, Setting};
 
 use super::btf::Btf;
-use super::census::CensusWish;
 use super::filter::KernelFilter;
 use super::histogram::{self, HistogramWish};
 use super::hooks::{Group, HOOKS, Hook, Status};
 use super::host::{Host, raise_descriptor_limit};
 use super::tracefs::with_tracefs;
-use super::{counters, mini, offsets, snapshot, symbols};
+use super::{census, counters, mini, offsets, snapshot, symbols};
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::key::By;
 
@@ -30,6 +29,16 @@ const SMALLEST_RING: u32 = 4096;
 const OLDEST: (u32, u32) = (6, 1);
 
 static PROGRAMS: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcptrace-bpf"));
+
+/// What a census is to show.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CensusWish {
+    /// States that are counted: bit `1 << number`; a request counts as `SYN_RECV`, a dead socket
+    /// as `CLOSE`.
+    pub states: u64,
+    /// Whether what is remembered of a socket is wanted too.
+    pub memory: bool,
+}
 
 /// What the kernel side is to do.
 #[derive(Clone, Debug, Default)]
@@ -154,6 +163,32 @@ impl Kernel {
     /// When the maps cannot be read.
     pub fn dwells(&self, by: By) -> Result<Dwells> {
         histogram::read(&self.ebpf, by)
+    }
+
+    /// Rows of a census from descriptors; see [`census::descriptors`].
+    ///
+    /// # Errors
+    ///
+    /// When the iterator cannot be run, and those of `each`.
+    pub fn count_descriptors(
+        &mut self,
+        which: census::Descriptors,
+        each: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        census::descriptors(&mut self.ebpf, which, each)
+    }
+
+    /// Rows of a census from the sockets of network namespaces; see [`census::sockets`].
+    ///
+    /// # Errors
+    ///
+    /// When the iterator cannot be run, and those of `each`.
+    pub fn count_sockets(
+        &mut self,
+        namespaces: &[super::netns::Namespace],
+        each: impl FnMut(&[u8]) -> Result<()> + Send,
+    ) -> Result<Vec<u32>> {
+        census::sockets(&mut self.ebpf, namespaces, each)
     }
 
     /// Rows of all descriptors; see [`snapshot::files`].

@@ -92,6 +92,24 @@ impl Filter {
 }
 
 impl<S> Filter<S> {
+    /// The same filter, of a command that calls states otherwise.
+    #[must_use]
+    pub fn with_states<T>(self, states: Vec<T>) -> Filter<T> {
+        Filter {
+            states,
+            pids: self.pids,
+            comms: self.comms,
+            cgroups: self.cgroups,
+            containers: self.containers,
+            local_ports: self.local_ports,
+            remote_ports: self.remote_ports,
+            local_nets: self.local_nets,
+            remote_nets: self.remote_nets,
+            family: self.family,
+            netns: self.netns,
+        }
+    }
+
     /// Whether the user wants sockets with these endpoints in this network namespace.
     #[must_use]
     pub fn matches_place(&self, ends: &Endpoints, netns: u32) -> bool {

@@ -4,6 +4,7 @@
 //! finished data and something to write to.
 
 mod cell;
+pub mod census;
 pub mod check;
 mod escape;
 mod folded;

@@ -1,6 +1,7 @@
 //! A census: every TCP socket of the host, counted by its state and by a key.
 
 mod holders;
+mod key;
 mod report;
 mod rows;
 mod tally;
@@ -13,9 +14,10 @@ use super::age::Age;
 use super::socket::{Endpoint, Endpoints, Role, State};
 
 pub use holders::{Holders, Process};
+pub use key::{By, Counts, Key};
 pub use report::{CensusReport, KeyCounts, KeyName};
 pub use rows::{Decoder, Row};
-pub use tally::{By, Counts, Key, Tally};
+pub use tally::Tally;
 
 /// The states in the order of a connection's life. `SYN_RECV` stands for requests too, and `CLOSE`
 /// for dead sockets alone.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::tally::{By, Counts, Key};
+use super::key::{By, Counts, Key};
 use super::{Holders, Process};
 use crate::lifecycle::report::Degradation;
 use crate::lifecycle::socket::State;

@@ -2,6 +2,7 @@ use super::*;
 use crate::lifecycle::event::Dwell;
 use crate::lifecycle::filter::Family;
 use crate::lifecycle::pattern::Pattern;
+use crate::lifecycle::report::Party;
 use crate::lifecycle::socket::{Endpoint, Endpoints, Role};
 
 fn end(addr: &str, port: u16) -> Endpoint {

@@ -1,6 +1,6 @@
 //! `docs/json.md` against the code, in both directions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tcptrace_common::counter::Counter;
 
@@ -62,10 +62,10 @@ pub fn assert_documented(object: &Map<String, Value>, section: &str) {
     assert_eq!(written, documented, "fields of {section}: written, documented");
     for row in rows {
         let (value, name) = (&object[&row.name], &row.name);
-        let allowed: Vec<&str> = row.kind.split(" or ").collect();
-        assert!(allowed.contains(&type_of(value)), "{section}.{name} is {value}, not {}", row.kind);
-        // The reasons in `lost` are keys, not fields; another test is about them.
-        for nested in nested(value).into_iter().filter(|_| name != "lost") {
+        assert_type(value, row, section);
+        // The reasons in `lost` are keys, not fields, and those of `key` differ; other tests are
+        // about them.
+        for nested in nested(value).into_iter().filter(|_| name != "lost" && name != "key") {
             let link = row.link.as_deref();
             assert_documented(nested, link.unwrap_or_else(|| panic!("{section}.{name}: no link")));
         }
@@ -75,6 +75,12 @@ pub fn assert_documented(object: &Map<String, Value>, section: &str) {
 /// The names in the table of a section.
 pub fn documented(section: &str) -> Vec<String> {
     tables()[section].iter().map(|row| row.name.clone()).collect()
+}
+
+fn assert_type(value: &Value, row: &Row, section: &str) {
+    let allowed: Vec<&str> = row.kind.split(" or ").collect();
+    let (name, kind) = (&row.name, &row.kind);
+    assert!(allowed.contains(&type_of(value)), "{section}.{name} is {value}, not {kind}");
 }
 
 /// The objects in a field.
@@ -94,6 +100,29 @@ fn each_object_is_as_documented() {
             assert_documented(&object, &section);
         }
     }
+}
+
+/// The fields of a key differ with `--by`; all of them are in one section.
+#[test]
+fn each_object_of_states_is_as_documented() {
+    let section = &tables()["key of state_count"];
+    let mut met = BTreeSet::new();
+    for mut object in crate::output::census::tests::documented() {
+        if object["type"] == "summary" {
+            assert_documented(&object, "summary of states");
+            continue;
+        }
+        let key = std::mem::take(object["key"].as_object_mut().unwrap());
+        for (name, value) in key {
+            let row = section.iter().find(|row| row.name == name);
+            let row = row.unwrap_or_else(|| panic!("docs/json.md has no key.{name}"));
+            assert_type(&value, row, "key of state_count");
+            met.insert(name);
+        }
+        assert_documented(&object, "state_count");
+    }
+    let documented: BTreeSet<String> = section.iter().map(|row| row.name.clone()).collect();
+    assert_eq!(met, documented, "fields of a key: written, documented");
 }
 
 #[test]
