@@ -4,6 +4,7 @@
 //! Nothing here trusts the tool. A [`situation`] is staged by real processes, [`ss`] and
 //! [`process`] say what the kernel thinks of it, and a [`case`] holds the report against that.
 
+pub mod actor;
 pub mod bpf;
 pub mod case;
 pub mod churn;

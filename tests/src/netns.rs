@@ -68,6 +68,11 @@ impl Netns {
         done.unwrap_or_else(|_| bail!("a thread in {} panicked", self.name))
     }
 
+    /// Changes it with ip(8): `neigh add …`.
+    pub fn ip(&self, args: &[&str]) -> Result<()> {
+        ip(&[&["-n", &self.name], args].concat(), "")
+    }
+
     fn configure(&self, route: &str) -> Result<()> {
         let lines = [
             "link set lo up".to_owned(),

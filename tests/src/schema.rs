@@ -55,6 +55,41 @@ const SUMMARY: &[&str] = &[
     "checked_at",
 ];
 
+const STATE_COUNT: &[&str] = &["type", "v", "time", "state", "dead", "key", "count"];
+
+const STATES_SUMMARY: &[&str] = &[
+    "type",
+    "v",
+    "command",
+    "kernel",
+    "by",
+    "sockets",
+    "keys",
+    "keys_shown",
+    "shared",
+    "mptcp",
+    "namespaces",
+    "namespaces_unread",
+    "took_ns",
+    "lost",
+    "degradations",
+    "checked_at",
+];
+
+const STATES: &[&str] = &[
+    "LISTEN",
+    "SYN_SENT",
+    "SYN_RECV",
+    "ESTABLISHED",
+    "FIN_WAIT1",
+    "FIN_WAIT2",
+    "CLOSING",
+    "TIME_WAIT",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "CLOSE",
+];
+
 const CAUSES: &[&str] = &[
     "never-accepted",
     "eof-not-read",
@@ -95,6 +130,18 @@ pub fn check_leak(leak: &Value) -> Result<()> {
 /// Fails where a `summary` lacks a field.
 pub fn check_summary(summary: &Value) -> Result<()> {
     has_all(summary, SUMMARY)
+}
+
+/// Fails where an object of `states` lacks a field or has a token that the contract does not know.
+pub fn check_states(object: &Value) -> Result<()> {
+    if object["type"] == "summary" {
+        return has_all(object, STATES_SUMMARY);
+    }
+    has_all(object, STATE_COUNT)?;
+    one_of(object, "state", STATES)?;
+    ensure!(object["dead"] == (object["state"] == "CLOSE"), "dead? in {object}");
+    ensure!(object["key"].is_object() && object["count"].is_u64(), "key, count? in {object}");
+    Ok(())
 }
 
 fn each(list: &Value, fields: &[&str]) -> Result<()> {

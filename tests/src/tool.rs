@@ -1,8 +1,11 @@
 //! The tool under test: run once, or running while things happen.
 
 use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -32,6 +35,41 @@ pub fn executable() -> Result<PathBuf> {
     };
     ensure!(path.exists(), "no tool at {}: build it, or set TCPTRACE_BIN", path.display());
     Ok(path)
+}
+
+static COPIES: AtomicU32 = AtomicU32::new(0);
+
+/// A copy of the tool where anybody may execute it.
+pub struct Copy {
+    dir: PathBuf,
+}
+
+impl Copy {
+    /// Makes it.
+    pub fn new() -> Result<Self> {
+        let count = COPIES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tcptrace-copy-{}-{count}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir_all(&dir)?;
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755))?;
+        let copy = Self { dir };
+        fs::copy(executable()?, copy.path())?;
+        fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o755))?;
+        Ok(copy)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.dir.join("tcptrace")
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.dir) {
+            eprintln!("{}: {error}", self.dir.display());
+        }
+    }
 }
 
 /// A finished run.

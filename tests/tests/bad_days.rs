@@ -2,8 +2,6 @@
 
 use std::fs;
 use std::io::pipe;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -55,38 +53,9 @@ fn an_unknown_namespace() -> Result<()> {
     refused(run(&["leaks", "--once", "--netns", "/run/netns/no-such"])?, &["/run/netns/no-such"])
 }
 
-/// A copy of the tool where anybody may execute it.
-struct Copy {
-    dir: PathBuf,
-}
-
-impl Copy {
-    fn new() -> Result<Self> {
-        let dir = std::env::temp_dir().join(format!("tcptrace-copy-{}", std::process::id()));
-        fs::create_dir_all(&dir)?;
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755))?;
-        let copy = Self { dir };
-        fs::copy(tool::executable()?, copy.path())?;
-        fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o755))?;
-        Ok(copy)
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir.join("tcptrace")
-    }
-}
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.dir) {
-            eprintln!("{}: {error}", self.dir.display());
-        }
-    }
-}
-
 #[test]
 fn without_root() -> Result<()> {
-    let copy = Copy::new()?;
+    let copy = tool::Copy::new()?;
     let mut command = Command::new("setpriv");
     let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--"];
     command.args(nobody).arg(copy.path()).args(["leaks", "--once"]);

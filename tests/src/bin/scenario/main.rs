@@ -3,10 +3,12 @@
 //! Each prints facts as `key=value` lines, obeys commands on standard input and ends when
 //! standard input ends, whatever it is doing, and after two minutes at the latest.
 
+mod actor;
 mod args;
 mod churn;
 mod client;
 mod control;
+mod crowd;
 mod dead;
 mod facts;
 mod fork;
@@ -59,6 +61,8 @@ fn main() -> Result<()> {
         "close-on-command" => healthy::close_on_command(&args),
         "churn-server" => churn::server(&args),
         "churn-client" => churn::client(&args),
+        "crowd" => crowd::crowd(&args),
+        "actor" => actor::actor(),
         "connect" => client::connect(&args),
         "puppet" => puppet::obey(&args),
         "client-leak" => client::leak(&args),
