@@ -7,17 +7,18 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::{bpf_jiffies64, bpf_ktime_get_ns};
+use tcptrace_common::counter::Counter;
 use tcptrace_common::field::Field;
 use tcptrace_common::jiffies;
 use tcptrace_common::memory::{SocketMemory, memory_flag};
-use tcptrace_common::mini::{MiniEnd, enter, to_time_wait};
+use tcptrace_common::mini::{MiniEnd, Move, enter, to_time_wait};
 use tcptrace_common::record::bound;
 use tcptrace_common::setting::Setting;
 use tcptrace_common::tcp::state;
 
 use crate::config::{address, read, setting};
 use crate::emit::{Transition, observe};
-use crate::maps::{MINI_ENDS, MINIS, SOCKETS};
+use crate::maps::{MINI_ENDS, MINIS, SOCKETS, count};
 use crate::memory::begin_with;
 use crate::opaque::opaque;
 use crate::sock::Sock;
@@ -252,19 +253,25 @@ fn settle(started: Option<Mini>) -> bool {
 fn go_on(end: &mut MiniEnd) {
     if end.memory.state == state::FIN_WAIT2 && end.substate == state::TIME_WAIT {
         let told = to_time_wait(&end.memory, end.time_ns, bound::EXACT);
-        observe(&Transition::of_mini(&told, end.netns), &end.memory);
+        tell(&told, end.netns, &end.memory);
         enter(&mut end.memory, &told);
     }
     begin_with(Sock::new(end.sk as *const c_void), &end.memory);
 }
 
 #[inline(always)]
+fn tell(told: &Move, netns: u32, memory: &SocketMemory) {
+    count(Counter::Transitions);
+    observe(&Transition::of_mini(told, netns), memory);
+}
+
+#[inline(always)]
 fn tell_end(end: &mut MiniEnd) {
     if let Some(told) = end.unseen_time_wait() {
-        observe(&Transition::of_mini(&told, end.netns), &end.memory);
+        tell(&told, end.netns, &end.memory);
         enter(&mut end.memory, &told);
     }
-    observe(&Transition::of_mini(&end.close(), end.netns), &end.memory);
+    tell(&end.close(), end.netns, &end.memory);
 }
 
 /// Looks whether one of those that were made in FIN_WAIT2 of late is in TIME_WAIT by now. The
@@ -292,7 +299,7 @@ fn look_at_one() -> Option<()> {
     if memory.cookie == young.cookie && memory.state == state::FIN_WAIT2 {
         let at = latest_time_wait(memory.since_ns, now, jiffies, mini.expires());
         let told = to_time_wait(memory, at, bound::AT_MOST);
-        observe(&Transition::of_mini(&told, mini.sock().netns()), memory);
+        tell(&told, mini.sock().netns(), memory);
         enter(memory, &told);
     }
     Some(())

@@ -12,12 +12,6 @@ use crate::puppet::Moment;
 use crate::tool::{Finished, Running, command};
 use crate::wait::until;
 
-/// Whether the first transitions of a life (to SYN_SENT, to LISTEN, and of a listener's child) are
-/// told.
-pub const BIRTHS: bool = false;
-/// Whether mini-sockets are followed: then a socket that one carries on has not ended.
-pub const MINI_SOCKETS: bool = false;
-
 /// How far apart the tool's and the tests' idea of wall time may be, ns.
 const CLOCK_SLACK: i64 = 5 * clock::MILLI;
 
@@ -55,11 +49,16 @@ impl Stream {
 
     /// Waits until a socket has come to its end, and tells its life.
     pub fn life(&mut self, what: &Which<'_>) -> Result<Life> {
+        self.life_up_to(what, "CLOSE")
+    }
+
+    /// Waits until a socket has come to a state, and tells its life so far.
+    pub fn life_up_to(&mut self, what: &Which<'_>, state: &str) -> Result<Life> {
         let mut seen = Vec::new();
-        let life = until(&format!("the end of {what:?}"), || {
+        let life = until(&format!("{what:?} in {state}"), || {
             seen = self.so_far()?;
             let life = Life::find(&seen, what)?;
-            Ok(life.filter(|life| life.last()["to"] == "CLOSE"))
+            Ok(life.filter(|life| life.last()["to"] == state))
         });
         let lines = || seen.iter().map(|line| format!("{line}\n")).collect::<String>();
         life.with_context(|| format!("the stream:\n{}", lines()))
@@ -112,13 +111,12 @@ impl<'a> Which<'a> {
         };
         line["netns"] == self.netns
             && line["role"] == self.role
-            && line["mini_socket"] == false
             && end_fits(self.local, &line["local_addr"], &line["local_port"])
             && end_fits(self.remote, &line["remote_addr"], &line["remote_port"])
     }
 }
 
-/// The transitions of one socket, mini-sockets left out.
+/// The transitions of one socket, and of the mini-socket that carries it on.
 #[derive(Clone, Debug)]
 pub struct Life {
     lines: Vec<Value>,
@@ -136,7 +134,7 @@ impl Life {
             [cookie] => cookie,
             _ => bail!("{} sockets are {which:?}", cookies.len()),
         };
-        let own = |line: &&Value| line["cookie"] == cookie && line["mini_socket"] == false;
+        let own = |line: &&Value| line["cookie"] == cookie;
         Ok(Some(Self { lines: seen.iter().filter(own).cloned().collect() }))
     }
 
@@ -160,19 +158,20 @@ impl Life {
     /// Fails unless its states are these, from its birth on, and how it ended is this. What every
     /// life must be like is held as well.
     pub fn expect(&self, states: &str, end: &str) -> Result<&Self> {
-        let states: Vec<&str> = states.split_whitespace().skip(usize::from(!BIRTHS)).collect();
-        ensure!(self.states() == states, "wanted {states:?}: {self:#?}");
         ensure!(self.last()["end"] == end, "wanted {end}: {}", self.last());
-        self.check()?;
-        Ok(self)
+        self.expect_states(states)
     }
 
-    /// As [`Self::expect`] for a socket whose FIN_WAIT2 or TIME_WAIT a mini-socket carries on.
+    /// As [`Self::expect`] for a socket that has not ended: a mini-socket carries it on.
     pub fn expect_carried_on(&self, states: &str) -> Result<&Self> {
-        let end = if MINI_SOCKETS { Value::Null } else { "local-close".into() };
-        let states: Vec<&str> = states.split_whitespace().skip(usize::from(!BIRTHS)).collect();
+        ensure!(self.last()["end"].is_null(), "no end yet: {}", self.last());
+        ensure!(self.last()["mini_socket"] == true, "no mini-socket: {}", self.last());
+        self.expect_states(states)
+    }
+
+    fn expect_states(&self, states: &str) -> Result<&Self> {
+        let states: Vec<&str> = states.split_whitespace().collect();
         ensure!(self.states() == states, "wanted {states:?}: {self:#?}");
-        ensure!(self.last()["end"] == end, "wanted {end}: {}", self.last());
         self.check()?;
         Ok(self)
     }
@@ -190,8 +189,10 @@ impl Life {
             }
         }
         // A birth has no dwell; all that comes after it has been seen from its beginning.
-        let unknown = self.lines.iter().filter(|line| line["dwell_ns"].is_null()).count();
-        ensure!(unknown == usize::from(BIRTHS), "{unknown} dwells are not known: {self:#?}");
+        let bounds = ["dwell_ns", "dwell_min_ns", "dwell_max_ns"];
+        let is_unknown = |line: &&Value| bounds.iter().all(|bound| line[*bound].is_null());
+        let unknown = self.lines.iter().filter(is_unknown).count();
+        ensure!(unknown == 1, "{unknown} dwells are not known: {self:#?}");
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tcptrace_tests::netns::NetPair;
 use tcptrace_tests::puppet::Puppet;
 use tcptrace_tests::scenario::Scenario;
-use tcptrace_tests::stream::{BIRTHS, Stream};
+use tcptrace_tests::stream::Stream;
 use tcptrace_tests::tool::{self, Finished, Running};
 use tcptrace_tests::wait::{DEADLINE, until};
 

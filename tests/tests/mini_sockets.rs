@@ -1,0 +1,107 @@
+//! Closed sockets, which live on as mini-sockets in FIN_WAIT2 and TIME_WAIT: what `stream` says of
+//! states that no tracepoint tells of.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tcptrace_tests::clock::MILLI;
+use tcptrace_tests::netns::NetPair;
+use tcptrace_tests::puppet::Puppet;
+use tcptrace_tests::stream::{Life, Stream, Which};
+
+/// Coarseness of the bound: a jiffy at 100 a second, twice.
+const JIFFIES: i64 = 20 * MILLI;
+
+/// The client closes, the server answers after a while.
+fn closed_after(pair: &NetPair, stream: &mut Stream, pause: Duration) -> Result<(Life, i64, i64)> {
+    let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
+    let at = server.listen(std::net::SocketAddr::new(pair.a.v4.into(), 0), 16)?;
+    client.connect(at)?;
+    server.act("accept")?;
+    let closed = client.act("close")?;
+    sleep(pause);
+    let answered = server.act("close")?;
+    let asked = Which::of(&pair.b, "active")?.to(at);
+    let life = stream.life_up_to(&asked, "TIME_WAIT")?;
+    life.expect_carried_on("CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT")?;
+    life.expect_opener(client.pid(), "puppet")?;
+    // The FIN may have waited for its acknowledgement; the answer comes at once.
+    Ok((life, answered.from - closed.to, answered.to - closed.from))
+}
+
+fn dwell(line: &Value, field: &str) -> Option<i64> {
+    line[field].as_i64()
+}
+
+/// The kernel moves a timer within its slot without a word: the time is known to the jiffy, and the
+/// line comes at once, not when TIME_WAIT ends.
+#[test]
+fn a_fin_that_comes_soon() -> Result<()> {
+    let pair = NetPair::new()?;
+    let mut stream = Stream::of(&pair)?;
+    let (life, least, most) = closed_after(&pair, &mut stream, Duration::from_millis(300))?;
+    let line = life.leaving("FIN_WAIT2")?;
+    ensure!(line["dwell_ns"].is_null(), "it is a bound: {line}");
+    let bound = dwell(line, "dwell_max_ns").context("no bound")?;
+    let first = dwell(life.leaving("FIN_WAIT1")?, "dwell_ns").context("FIN_WAIT1")?;
+    let range = least - first..=most + JIFFIES;
+    ensure!(range.contains(&bound), "{bound} ns in FIN_WAIT2, not {range:?}");
+    Ok(())
+}
+
+/// After a few seconds the timer moves to another slot, and a hook tells exactly when.
+#[test]
+fn a_fin_that_comes_late() -> Result<()> {
+    let pair = NetPair::new()?;
+    let mut stream = Stream::of(&pair)?;
+    let (life, least, most) = closed_after(&pair, &mut stream, Duration::from_millis(5500))?;
+    let line = life.leaving("FIN_WAIT2")?;
+    let exact = dwell(line, "dwell_ns").with_context(|| format!("not exact: {line}"))?;
+    let first = dwell(life.leaving("FIN_WAIT1")?, "dwell_ns").context("FIN_WAIT1")?;
+    ensure!((least - first..=most).contains(&exact), "{exact} ns, not {least}..{most}");
+    Ok(())
+}
+
+/// The peer never closes: FIN_WAIT2 times out.
+#[test]
+fn no_fin_at_all() -> Result<()> {
+    let pair = NetPair::new()?;
+    pair.b.inside(|| Ok(fs::write("/proc/sys/net/ipv4/tcp_fin_timeout", "1")?))?;
+    let mut stream = Stream::of(&pair)?;
+    let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
+    let at = server.listen(std::net::SocketAddr::new(pair.a.v4.into(), 0), 16)?;
+    client.connect(at)?;
+    server.act("accept")?;
+    client.act("close")?;
+    let life = stream.life(&Which::of(&pair.b, "active")?.to(at))?;
+    life.expect("CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE", "timeout")?;
+    let line = life.leaving("FIN_WAIT2")?;
+    let exact = dwell(line, "dwell_ns").with_context(|| format!("not exact: {line}"))?;
+    // A timer runs out up to an eighth of its time late, and its jiffies are coarse.
+    ensure!((900 * MILLI..=2500 * MILLI).contains(&exact), "{exact} ns in FIN_WAIT2: {line}");
+    Ok(())
+}
+
+/// A mini-socket that is older than the trace has no dwell, and is not somebody's.
+#[test]
+fn one_from_before_the_trace() -> Result<()> {
+    let pair = NetPair::new()?;
+    pair.b.inside(|| Ok(fs::write("/proc/sys/net/ipv4/tcp_fin_timeout", "3")?))?;
+    let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
+    let at = server.listen(std::net::SocketAddr::new(pair.a.v4.into(), 0), 16)?;
+    client.connect(at)?;
+    server.act("accept")?;
+    client.act("close")?;
+    let mut stream = Stream::of(&pair)?;
+    let life = stream.life(&Which::of(&pair.b, "unknown")?.to(at))?;
+    ensure!(life.states() == ["FIN_WAIT2", "CLOSE"], "{life:#?}");
+    let line = life.last();
+    for field in ["dwell_ns", "dwell_min_ns", "dwell_max_ns", "pid", "comm"] {
+        ensure!(line[field].is_null(), "{field} cannot be known: {line}");
+    }
+    ensure!(line["end"] == "timeout", "{line}");
+    Ok(())
+}
