@@ -1,10 +1,14 @@
 use std::time::Duration;
 
 use super::*;
-use crate::commands::plan::{Color, Format, LeaksPlan, OutputPlan, StatesPlan, StreamPlan, Until};
+use crate::commands::plan::{
+    Color, Format, HistPlan, LeaksPlan, OutputPlan, StatesPlan, StreamPlan, Until,
+};
 use crate::lifecycle::by::By;
 use crate::lifecycle::cause::Kind;
 use crate::lifecycle::census;
+use crate::lifecycle::dwell::key as dwell;
+use crate::lifecycle::dwell::selection::Selection;
 use crate::lifecycle::filter::{Family, Filter, NetnsSpec};
 use crate::lifecycle::socket::State;
 use crate::lifecycle::stream::TimeColumn;
@@ -180,6 +184,43 @@ fn check_takes_the_output_options() {
     assert_eq!((plan.output.format, plan.verbosity), (Format::Json, 1));
 }
 
+fn hist(line: &str) -> HistPlan {
+    match typed(&format!("hist {line}")) {
+        Ok(Plan::Hist(plan)) => *plan,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn hist_runs_until_it_is_stopped_and_counts_by_state() {
+    let plan = hist("");
+    assert_eq!((plan.by, plan.until, plan.interval), (dwell::By::State, Until::Interrupted, None));
+    assert_eq!((plan.exact, plan.hdr_log, plan.top), (false, None, Some(10)));
+    assert_eq!(plan.selection, Selection::default());
+    assert_eq!((plan.key_buckets, plan.ring_bytes), (1 << 18, 1 << 23));
+}
+
+#[test]
+fn every_option_of_hist_arrives_in_the_plan() {
+    let plan = hist(
+        "--by local-port --interval 10s --duration 1m --exact --hdr-log out.hlog --top 3 \
+         -s close-wait,FIN_WAIT2 -L 443 --netns pid:7 --key-buckets 1 --ring-size 4096 -v",
+    );
+    assert_eq!(plan.by, dwell::By::LocalPort);
+    assert_eq!(plan.interval, Some(Duration::from_secs(10)));
+    assert_eq!(plan.until, Until::Elapsed(Duration::from_secs(60)));
+    assert!(plan.exact);
+    assert_eq!(plan.hdr_log, Some("out.hlog".into()));
+    assert_eq!((plan.top, hist("-w").top), (Some(3), None));
+    assert_eq!(plan.selection.filter.states, [State::CloseWait, State::FinWait2]);
+    assert_eq!(plan.selection.filter.local_ports, [443..=443]);
+    assert_eq!(plan.netns, [NetnsSpec::Pid(7)]);
+    assert_eq!((plan.key_buckets, plan.ring_bytes, plan.verbosity), (1, 4096, 1));
+    for (typed, by) in [("comm", dwell::By::Comm), ("remote", dwell::By::Remote)] {
+        assert_eq!(hist(&format!("--by {typed}")).by, by);
+    }
+}
+
 #[test]
 fn a_usage_error_is_one_line_that_says_what_to_do() {
     let cases = [
@@ -221,6 +262,22 @@ fn a_usage_error_is_one_line_that_says_what_to_do() {
         ("stream --time utc", "--time utc: not one of wall, relative, none"),
         ("stream --once", "unknown option '--once'; see tcptrace --help"),
         ("stream --children", "--pid <PID> is missing; see tcptrace --help"),
+        (
+            "hist --cgroup /kube*",
+            "--cgroup: hist knows who opened a socket by pid and name alone; use --pid or --comm",
+        ),
+        (
+            "hist --container 3f2a",
+            "--container: hist knows who opened a socket by pid and name alone; use --pid or --comm",
+        ),
+        ("hist --by process", "--by process: not one of state, comm, local-port, remote"),
+        ("hist -o folded", "--output folded: not one of table, json"),
+        (
+            "hist -s half-open",
+            "--state half-open: not a TCP state; write for example established, close-wait or \
+             FIN_WAIT2",
+        ),
+        ("hist --key-buckets 0", "--key-buckets 0: not a number from 1 to 16777216"),
         ("leaks -p nginx", "--pid nginx: not a process id; write a number such as 4244"),
         ("leaks -p 1,x", "--pid x: not a process id; write a number such as 4244"),
         (
@@ -260,17 +317,10 @@ fn an_argument_that_is_not_utf8_is_a_usage_error() {
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    for line in [
-        "--help",
-        "leaks --help",
-        "leaks -h",
-        "states --help",
-        "stream --help",
-        "hist --help",
-        "check --help",
-        "--version",
-    ] {
-        let exit = typed(line).unwrap_err();
+    let commands = ["leaks", "stream", "hist", "states", "check"];
+    let helps = commands.iter().flat_map(|own| [format!("{own} --help"), format!("{own} -h")]);
+    for line in helps.chain(["--help".to_owned(), "--version".to_owned()]) {
+        let exit = typed(&line).unwrap_err();
         assert_eq!((exit.status, exit.stream), (0, Stream::Stdout), "{line}");
         let widest = exit.text.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(100), "{line}: {}", exit.text);

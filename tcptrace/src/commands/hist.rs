@@ -38,11 +38,12 @@ pub async fn run(plan: &HistPlan, out: &mut dyn Write) -> Result<Outcome> {
     for spec in &plan.netns {
         selection.filter.netns.push(inode_of(spec)?);
     }
-    let mut outputs = Outputs::open(plan)?;
     let mut stop = Stop::new(plan.until)?;
     log::to_stderr(plan.verbosity);
     let host = Host::look();
     let source = Source::start(plan, selection.clone(), &host)?;
+    // Not before it is sure that there will be something to write: an older log is overwritten.
+    let mut outputs = Outputs::open(plan)?;
     warn(announcement(plan));
     let mut watch = Watch::new(plan, selection, source, host.release);
     stop.count_from(Instant::now());
@@ -165,7 +166,7 @@ struct Outputs {
 }
 
 impl Outputs {
-    /// Opens the log before anything is traced.
+    /// Opens the log.
     fn open(plan: &HistPlan) -> Result<Self> {
         let hdr_log = plan.hdr_log.as_ref().map(|path| {
             let file = File::create(path).with_context(|| {

@@ -9,6 +9,11 @@ mod picture;
 mod style;
 mod table;
 
+#[cfg(test)]
+pub(super) mod fixtures;
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, Write};
 
 use crate::lifecycle::dwell::report::HistReport;

@@ -7,3 +7,6 @@ pub mod report;
 pub mod selection;
 pub mod stats;
 pub mod tally;
+
+#[cfg(test)]
+mod tests;

@@ -36,17 +36,18 @@ impl Stats {
     #[must_use]
     pub fn of(tally: &Tally) -> Option<Self> {
         let histogram = histogram(tally)?;
-        let quantile = |quantile| histogram.value_at_quantile(quantile);
+        // Middles of buckets everywhere, so that one duration alone is the same in each column.
+        let middle = |ns| histogram.median_equivalent(ns);
+        let quantile = |quantile| middle(histogram.value_at_quantile(quantile));
         Some(Self {
             count: histogram.len(),
-            // As the others: the end of the bucket, so that one duration is the same everywhere.
-            min_ns: histogram.highest_equivalent(histogram.min()),
+            min_ns: middle(histogram.min()),
             mean_ns: whole(histogram.mean()),
             p50_ns: quantile(0.5),
             p90_ns: quantile(0.9),
             p99_ns: quantile(0.99),
             p999_ns: quantile(0.999),
-            max_ns: histogram.max(),
+            max_ns: middle(histogram.max()),
         })
     }
 }

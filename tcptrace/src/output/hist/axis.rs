@@ -60,12 +60,18 @@ impl Axis {
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
-        reason = "a place on a screen, checked to be on it"
+        reason = "a place on a screen, which need not be exact"
     )]
     pub fn cell(&self, ns: u64) -> Option<usize> {
-        let decades = (ns.max(1) as f64).log10() - f64::from(self.first);
-        let cell = (decades / f64::from(self.decades) * self.cells as f64 + 1e-9).floor();
-        (cell >= 0.0 && cell < self.cells as f64).then_some(cell as usize)
+        let ns = ns.max(1);
+        let (begin, end) = (power(self.first), power(self.first + self.decades));
+        if !(begin..end).contains(&ns.into()) {
+            return None;
+        }
+        let decades = (ns as f64).log10() - f64::from(self.first);
+        // A whole decade must not fall short of its column by a rounding error.
+        let cell = decades / f64::from(self.decades) * self.cells as f64 + 1e-9;
+        Some((cell as usize).min(self.cells.saturating_sub(1)))
     }
 
     /// The marks that have room, each at its column, with a blank between.
@@ -83,6 +89,10 @@ impl Axis {
         }
         line.into_iter().collect()
     }
+}
+
+fn power(decade: u32) -> u128 {
+    10_u128.saturating_pow(decade)
 }
 
 fn decade(ns: u64) -> u32 {
@@ -114,7 +124,7 @@ mod tests {
     #[test]
     fn marks_stand_where_their_time_is_and_do_not_touch() {
         let axis = axis(&[20_000, 3_000_000_000], 24);
-        assert_eq!(axis.labels(), "10µs    1ms         1s  ");
+        assert_eq!(axis.labels(), "10µs    1ms 10ms    1s  ");
     }
 
     #[test]

@@ -119,8 +119,10 @@ fn remarks(report: &HistReport, hidden: &[&[Row]], style: &HistStyle) -> Vec<Str
         let all = keys + style.top;
         remarks.push(format!("… {keys} more with {dwells}: --top {all} shows them"));
     }
-    if report.without_key > 0 && report.rows.iter().any(|row| row.key == Key::Other) {
-        let dwells = units::count(report.without_key, "dwell");
+    let others = report.rows.iter().filter(|row| row.key == Key::Other);
+    let others: u64 = others.flat_map(|row| &row.dwells).map(|all| all.count() + all.unknown).sum();
+    if others > 0 {
+        let dwells = units::count(others, "dwell");
         remarks.push(format!("{dwells} in (other): no room for the key; --key-buckets makes more"));
     }
     let faint = |text: String| paint::faint(&cell::cut(&text, style.width), style.color);

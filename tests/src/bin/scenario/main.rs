@@ -21,6 +21,7 @@ mod reading;
 mod reuse;
 mod sending;
 mod sharing;
+mod slow;
 mod uring;
 
 use anyhow::{Result, bail};
@@ -59,6 +60,7 @@ fn main() -> Result<()> {
         "close-while-read" => sending::close_while_read(&args),
         "healthy" => healthy::serve(&args),
         "close-on-command" => healthy::close_on_command(&args),
+        "slow-close" => slow::close(&args),
         "churn-server" => churn::server(&args),
         "churn-client" => churn::client(&args),
         "crowd" => crowd::crowd(&args),

@@ -148,6 +148,22 @@ fn each_object_of_check_is_as_documented() {
 }
 
 #[test]
+fn each_object_of_hist_is_as_documented() {
+    use crate::output::hist::{HistOutput as _, Json, fixtures};
+    for report in [fixtures::by_state(), fixtures::by_comm(), fixtures::empty()] {
+        let mut out = Vec::new();
+        Json.write(&report, &mut out).unwrap();
+        for line in String::from_utf8(out).unwrap().lines() {
+            let object: Map<String, Value> = serde_json::from_str(line).unwrap();
+            match object["type"].as_str().unwrap() {
+                "summary" => assert_documented(&object, "summary of hist"),
+                section => assert_documented(&object, section),
+            }
+        }
+    }
+}
+
+#[test]
 fn the_sample_leaves_no_field_unchecked() {
     let all = objects(&fixtures::populated());
     let group = all.iter().find(|object| object["type"] == "group").unwrap();
