@@ -22,7 +22,10 @@ max, and a picture on a common axis of time, in which longer is further to the r
 
 Dwells are counted in the kernel, so nothing is lost at any rate; lengths are within 2 %. A dwell \
 whose beginning was not seen counts as unknown and not as 0. The answer comes at the end: with \
---duration, or with Ctrl-C.";
+--duration, or with Ctrl-C.
+
+--pid and --comm mean the process that opened the socket, whoever holds it. What the counts do not \
+tell (a port, a pid, a namespace) is looked up in a stream of all dwells; a notice says so.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +33,7 @@ Examples:
   tcptrace hist --duration 1m --by local-port    which service keeps its sockets waiting
   tcptrace hist -s close-wait --by comm          who is slow to close
   tcptrace hist --interval 10s -o json           what happened in each 10 s, then the total
-  tcptrace hist --duration 5m --hdr-log out.hlog for the plotters of HdrHistogram";
+  tcptrace hist --duration 5m --hdr-log x.hlog  for the plotters of HdrHistogram";
 
 /// How long sockets stay in each state: percentiles and a picture
 #[derive(Args, Debug)]
