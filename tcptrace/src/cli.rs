@@ -6,6 +6,7 @@ mod filters;
 mod hist;
 mod leaks;
 mod output;
+mod record;
 mod state;
 mod states;
 mod stream;
@@ -32,6 +33,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Plan, Exit> {
         Command::Hist(typed) => Plan::Hist(Box::new(typed.plan()?)),
         Command::Stream(typed) => Plan::Stream(Box::new(typed.plan())),
         Command::States(typed) => Plan::States(Box::new(typed.plan())),
+        Command::Record(typed) => Plan::Record(typed.plan()),
         Command::Check(typed) => Plan::Check(typed.plan()),
     })
 }
@@ -49,6 +51,7 @@ Examples:
   tcptrace hist --duration 1m       how long connections stay in each state
   tcptrace stream                   every state transition, as it happens
   tcptrace states --watch           how many sockets are in each state
+  tcptrace record leaks.rec         save what happens, for leaks --replay leaks.rec
   tcptrace check                    what this host can do
 
 Exit status: 0 done, 1 leaks found (with --exit-code), 2 usage or run-time error.";
@@ -67,6 +70,7 @@ enum Command {
     Hist(Box<hist::HistArgs>),
     Stream(Box<stream::StreamArgs>),
     States(Box<states::StatesArgs>),
+    Record(record::RecordArgs),
     Check(CheckArgs),
 }
 

@@ -6,4 +6,5 @@ pub mod kernel;
 pub mod lifecycle;
 pub mod output;
 pub mod process;
+pub mod source;
 pub mod stacks;

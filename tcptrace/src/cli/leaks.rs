@@ -1,5 +1,6 @@
 //! `tcptrace leaks` as typed.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -7,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::filters::FilterArgs;
 use super::output::{OutputArgs, TypedStackFormat};
 use super::value;
-use crate::commands::plan::{LeaksPlan, Until};
+use crate::commands::plan::{LeaksPlan, ReplayPlan, Until};
 use crate::lifecycle::by::By;
 use crate::lifecycle::cause::Kind;
 use crate::lifecycle::weight::Weight;
@@ -27,7 +28,11 @@ Examples:
   tcptrace leaks -L 80,443 -s close-wait   a server's sockets
   tcptrace leaks --duration 1h -o json     watch for an hour, JSON Lines
   tcptrace leaks --once --by none -w       one row for each socket
+  tcptrace leaks --replay leaks.rec --once what a recording says
   tcptrace leaks --duration 10m -o svg     a flame graph of what leaks then, on standard output";
+
+/// Time from one report to the next where none is given.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Every leaked socket, who holds it, and why
 #[derive(Args, Debug)]
@@ -36,10 +41,9 @@ pub struct LeaksArgs {
     /// Leave out sockets that have leaked for less: 500ms, 30s, 5m, 1h30m, 0s for all
     #[arg(long, default_value = "30s", value_parser = value::duration, value_name = "DURATION")]
     min_age: Duration,
-    /// Time from one report to the next
-    #[arg(long, default_value = "5s", value_parser = value::positive_duration)]
-    #[arg(value_name = "DURATION")]
-    interval: Duration,
+    /// Time from one report to the next [default: 5s, with --replay as it was recorded]
+    #[arg(long, value_parser = value::positive_duration, value_name = "DURATION")]
+    interval: Option<Duration>,
     /// Stop after this time, with a last report
     #[arg(long, value_parser = value::positive_duration, value_name = "DURATION")]
     duration: Option<Duration>,
@@ -49,6 +53,9 @@ pub struct LeaksArgs {
     /// What to group leaks by
     #[arg(long, value_enum, default_value_t = TypedBy::Stack, value_name = "WHAT")]
     by: TypedBy,
+    /// Answer from a recording of `tcptrace record`; takes no root
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
     /// Exit status 1 when the last report has leaks
     #[arg(long)]
     exit_code: bool,
@@ -71,7 +78,7 @@ pub struct LeaksArgs {
     no_stacks: bool,
     /// Size of the ring buffer in bytes, a power of two; a small one loses freshness, never truth
     #[arg(long, default_value = "1048576", value_parser = value::ring_bytes)]
-    #[arg(value_name = "BYTES", hide_short_help = true)]
+    #[arg(value_name = "BYTES", hide_short_help = true, conflicts_with = "replay")]
     ring_size: u32,
 }
 
@@ -86,7 +93,7 @@ impl LeaksArgs {
         let (filter, netns) = self.filters.plan();
         LeaksPlan {
             min_age: self.min_age,
-            interval: self.interval,
+            interval: self.interval.unwrap_or(DEFAULT_INTERVAL),
             until,
             by: self.by.into(),
             exit_code: self.exit_code,
@@ -96,6 +103,7 @@ impl LeaksArgs {
             stacks: !self.no_stacks,
             native: self.native,
             weight: self.weight.into(),
+            replay: self.replay.map(|file| ReplayPlan { file, interval: self.interval }),
             ring_bytes: self.ring_size,
             verbosity: self.output.verbose,
         }

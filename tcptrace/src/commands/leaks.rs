@@ -3,27 +3,24 @@
 use std::io::{IsTerminal as _, Write};
 
 use anyhow::{Context as _, Result};
-use bytes::Buf as _;
 use jiff::tz::TimeZone;
 use tcptrace_common::tcp::state;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::kernel::hooks::Group;
 use crate::kernel::host::Host;
-use crate::kernel::load::{Kernel, Wish};
+use crate::kernel::load::Wish;
 use crate::kernel::netns::inode_of;
-use crate::kernel::ring::Ring;
-use crate::kernel::stacks::StackMaps;
 use crate::lifecycle::by::By;
-use crate::lifecycle::event;
 use crate::output::{self, Output};
 use crate::process::selection::check_pids;
 
+use super::live::Live;
 use super::log;
-use super::notices::{Notices, warn};
+use super::look::Ask;
+use super::notices::warn;
 use super::outcome::Outcome;
 use super::plan::{Format, LeaksPlan, Until};
-use super::stacks::StackService;
 use super::stop::Stop;
 use super::watch::{Watch, nanos};
 
@@ -41,24 +38,19 @@ pub async fn run(plan: &LeaksPlan, out: &mut dyn Write) -> Result<Outcome> {
     let mut stop = Stop::new(plan.until)?;
     log::to_stderr(plan.verbosity);
     let host = Host::look();
-    let mut kernel = Kernel::start(&host, &wish(plan))?;
-    if plan.verbosity > 0 {
-        log::follow_kernel(kernel.ebpf())?;
-    }
-    let ring = Ring::take(kernel.ebpf())?;
-    let stacks = if plan.stacks && kernel.may_take_stacks() {
-        Some(StackService::start(StackMaps::take(kernel.ebpf())?)?)
-    } else {
-        None
+    let ask = Ask {
+        netns: filter.netns.clone(),
+        sees_all_processes: host.in_initial_pid_namespace,
+        min_age_ns: nanos(plan.min_age),
     };
-    let mut notices = Notices::of(&host, &kernel);
+    let (live, mut notices) = Live::start(&host, &wish(plan), ask)?;
     notices.say();
     if plan.until != Until::Once {
         warn(&announcement(plan));
     }
-    let mut watch = Watch::new(plan, filter, kernel, notices, stacks, &host);
+    let mut watch = Watch::new(plan, filter, live, notices, &host.release);
     let mut output = renderer(plan);
-    let leaks = follow(plan, &mut watch, ring, &mut stop, output.as_mut(), out).await?;
+    let leaks = follow(plan, &mut watch, &mut stop, output.as_mut(), out).await?;
     Ok(if plan.exit_code && leaks > 0 { Outcome::Found } else { Outcome::Done })
 }
 
@@ -82,7 +74,8 @@ fn announcement(plan: &LeaksPlan) -> String {
     }
 }
 
-fn renderer(plan: &LeaksPlan) -> Box<dyn Output> {
+/// What prints the reports.
+pub fn renderer(plan: &LeaksPlan) -> Box<dyn Output> {
     let folding = output::Folding { weight: plan.weight, native: plan.native };
     match plan.output.format {
         Format::Json => Box::new(output::Json),
@@ -109,8 +102,7 @@ fn style(plan: &LeaksPlan) -> output::Style {
 /// Reports now, each interval, and at the end. Returns how many leaks the last report has.
 async fn follow(
     plan: &LeaksPlan,
-    watch: &mut Watch<'_>,
-    mut ring: Ring,
+    watch: &mut Watch<'_, Live>,
     stop: &mut Stop,
     output: &mut dyn Output,
     out: &mut dyn Write,
@@ -118,8 +110,7 @@ async fn follow(
     let mut next = Instant::now();
     stop.count_from(next);
     loop {
-        drain(&mut ring, watch);
-        let report = watch.report()?;
+        let report = watch.report()?.context("the kernel gave no answer")?;
         watch.notices.say();
         let is_last = stop.is_due();
         if is_last || plan.output.format.follows() {
@@ -130,36 +121,6 @@ async fn follow(
             return Ok(report.leaks());
         }
         next = (next + plan.interval).max(Instant::now());
-        wait(next, watch, &mut ring, stop).await?;
-    }
-}
-
-/// Waits for the next report, reading records meanwhile; ends early when it is time to stop.
-async fn wait(
-    until: Instant,
-    watch: &mut Watch<'_>,
-    ring: &mut Ring,
-    stop: &mut Stop,
-) -> Result<()> {
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.wait() => return Ok(()),
-            () = sleep_until(until) => return Ok(()),
-            ready = ring.ready() => ready?,
-        }
-        drain(ring, watch);
-    }
-}
-
-/// Takes up all records that are there.
-fn drain(ring: &mut Ring, watch: &mut Watch<'_>) {
-    let mut damaged = None;
-    ring.drain(|record| match event::decode(&mut record.chunk()) {
-        Ok(event) => watch.note(&event),
-        Err(error) => damaged = Some(error),
-    });
-    if let Some(error) = damaged {
-        watch.notices.add("damaged-record", &format!("{error:#}; the record is left out"));
+        watch.wait(next, stop).await?;
     }
 }

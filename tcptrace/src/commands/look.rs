@@ -1,14 +1,15 @@
 //! Looking at the kernel: one snapshot, and as many more looks as its questions need.
 
-use std::thread;
 use std::time::Duration;
+use std::{mem, thread};
 
 use anyhow::{Context as _, Result};
 
 use crate::kernel::load::Kernel;
 use crate::kernel::netns::{self, Namespace};
 use crate::lifecycle::history::History;
-use crate::lifecycle::leak::{Findings, Question, find};
+use crate::lifecycle::leak::Question;
+use crate::lifecycle::look::{Look, Sight};
 use crate::lifecycle::rows::Rows;
 
 use super::clock::{monotonic_ns, wall_ns};
@@ -26,41 +27,38 @@ const VAIN_PASSES_OF_MOVING: usize = 8;
 /// Most such passes in all.
 const MOST_PASSES: usize = 32;
 
-/// One who looks.
-pub struct Lookout {
-    /// The kernel side.
-    pub kernel: Kernel,
+/// What is asked at every look.
+#[derive(Clone, Debug)]
+pub struct Ask {
     /// Network namespaces that the user wants to see; empty: all.
     pub netns: Vec<u32>,
     /// Whether no process can be hidden from the tool.
     pub sees_all_processes: bool,
     /// Least age of a leak, ns.
     pub min_age_ns: u64,
-    /// When the trace began, ns, monotonic clock.
-    pub started_ns: u64,
-    history: History,
 }
 
-/// What was seen.
-pub struct Sight {
-    /// The snapshot.
-    pub rows: Rows,
-    /// What it shows.
-    pub findings: Findings,
+/// One who looks.
+pub struct Lookout {
+    /// The kernel side.
+    pub kernel: Kernel,
+    ask: Ask,
+    /// When the trace began, ns, monotonic clock.
+    started_ns: u64,
+    history: History,
 }
 
 impl Lookout {
     /// Begins to look, as of now.
     #[must_use]
-    pub fn new(kernel: Kernel, netns: Vec<u32>, sees_all_processes: bool, min_age_ns: u64) -> Self {
-        Self {
-            kernel,
-            netns,
-            sees_all_processes,
-            min_age_ns,
-            started_ns: monotonic_ns(),
-            history: History::default(),
-        }
+    pub fn new(kernel: Kernel, ask: Ask) -> Self {
+        Self { kernel, ask, started_ns: monotonic_ns(), history: History::default() }
+    }
+
+    /// Whether no process can be hidden from the tool.
+    #[must_use]
+    pub fn sees_all_processes(&self) -> bool {
+        self.ask.sees_all_processes
     }
 
     /// One snapshot, or two where the first raises a question that the second answers.
@@ -71,11 +69,9 @@ impl Lookout {
     pub fn look(&mut self) -> Result<Sight> {
         let mut sight = self.snapshot()?;
         if sight.findings.needs_second_look {
-            self.history.learn(&sight.rows);
             thread::sleep(SECOND_LOOK);
             sight = self.snapshot()?;
         }
-        self.history.learn(&sight.rows);
         Ok(sight)
     }
 
@@ -91,20 +87,29 @@ impl Lookout {
             let later = self.descriptors()?;
             rows.confirm_dead(&later);
         }
-        let question = Question {
-            min_age_ns: self.min_age_ns,
-            traced_ns: monotonic_ns() - self.started_ns,
-            wall_offset_ns: wall_ns().saturating_sub(monotonic_ns()),
-            sees_all_processes: self.sees_all_processes,
-        };
-        let findings = find(&rows, &self.history, &question);
-        Ok(Sight { rows, findings })
+        let look = self.noted(rows);
+        Ok(Sight { findings: look.find(self.ask.min_age_ns), look })
     }
 
-    /// Whether the user wants to see sockets of a network namespace.
-    #[must_use]
-    pub fn is_wanted(&self, netns: u32) -> bool {
-        self.netns.is_empty() || self.netns.contains(&netns)
+    /// A snapshot with what those before it had shown; it is one of them from now on.
+    fn noted(&mut self, rows: Rows) -> Look {
+        let learned = self.history.learned(&rows);
+        Look {
+            rows,
+            history: mem::replace(&mut self.history, learned),
+            question: Question {
+                min_age_ns: self.ask.min_age_ns,
+                traced_ns: monotonic_ns() - self.started_ns,
+                wall_offset_ns: wall_ns().saturating_sub(monotonic_ns()),
+                sees_all_processes: self.ask.sees_all_processes,
+            },
+            started_ns: self.started_ns,
+            ..Look::default()
+        }
+    }
+
+    fn is_wanted(&self, netns: u32) -> bool {
+        self.ask.netns.is_empty() || self.ask.netns.contains(&netns)
     }
 
     fn descriptors(&mut self) -> Result<Rows> {

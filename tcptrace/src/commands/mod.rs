@@ -5,13 +5,15 @@ pub mod check;
 mod clock;
 mod hist;
 mod leaks;
+mod live;
 mod log;
 mod look;
-mod names;
 mod namespaces;
 mod notices;
 mod outcome;
 pub mod plan;
+mod record;
+mod replay;
 mod stacks;
 mod states;
 mod stop;
@@ -33,10 +35,14 @@ use self::plan::Plan;
 pub fn run(plan: &Plan, out: &mut dyn Write) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match plan {
-        Plan::Leaks(plan) => runtime.block_on(leaks::run(plan, out)),
+        Plan::Leaks(plan) => match &plan.replay {
+            Some(from) => replay::run(plan, &from.file, out),
+            None => runtime.block_on(leaks::run(plan, out)),
+        },
         Plan::Hist(plan) => runtime.block_on(hist::run(plan, out)),
         Plan::Stream(plan) => runtime.block_on(stream::run(plan, out)),
         Plan::States(plan) => runtime.block_on(states::run(plan, out)),
+        Plan::Record(plan) => runtime.block_on(record::run(plan, out)),
         Plan::Check(plan) => check::run(plan, out),
     }
 }

@@ -1,5 +1,6 @@
 //! Warnings and notices: on standard error, each once.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::kernel::hooks::Status;
@@ -12,7 +13,9 @@ use crate::lifecycle::text::visible;
 #[derive(Default)]
 pub struct Notices {
     all: Vec<Degradation>,
-    said: HashSet<&'static str>,
+    said: HashSet<Cow<'static, str>>,
+    /// What stands before each sentence.
+    preface: &'static str,
 }
 
 impl Notices {
@@ -68,8 +71,24 @@ impl Notices {
         }
     }
 
+    /// None yet; what will be known is about the host of a recording. What the recording itself
+    /// lacks was said already.
+    #[must_use]
+    pub fn of_recording(lacks: &[Degradation]) -> Self {
+        let said = lacks.iter().map(|lack| lack.token.clone()).collect();
+        Self { preface: "recorded: ", said, ..Self::default() }
+    }
+
+    /// Adds degradations.
+    pub fn add_all(&mut self, lacks: &[Degradation]) {
+        for lack in lacks {
+            self.add(lack.token.clone(), &lack.sentence);
+        }
+    }
+
     /// Adds a degradation, the same one again without effect.
-    pub fn add(&mut self, token: &'static str, sentence: &str) {
+    pub fn add(&mut self, token: impl Into<Cow<'static, str>>, sentence: &str) {
+        let token = token.into();
         if self.all.iter().all(|known| known.token != token) {
             self.all.push(Degradation { token, sentence: sentence.to_owned() });
         }
@@ -84,8 +103,8 @@ impl Notices {
     /// Prints those that were not printed yet.
     pub fn say(&mut self) {
         for degradation in &self.all {
-            if self.said.insert(degradation.token) {
-                warn(&degradation.sentence);
+            if self.said.insert(degradation.token.clone()) {
+                warn(&format!("{}{}", self.preface, degradation.sentence));
             }
         }
     }

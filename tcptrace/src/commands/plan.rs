@@ -25,6 +25,8 @@ pub enum Plan {
     States(Box<StatesPlan>),
     /// `tcptrace check`.
     Check(CheckPlan),
+    /// `tcptrace record`.
+    Record(RecordPlan),
 }
 
 /// `tcptrace leaks`.
@@ -52,6 +54,36 @@ pub struct LeaksPlan {
     pub native: bool,
     /// What a socket counts in `folded` and `svg`.
     pub weight: Weight,
+    /// Answer from a recording; `None`: from the kernel.
+    pub replay: Option<ReplayPlan>,
+    /// Size of the ring buffer in bytes: a power of two, at least 4096.
+    pub ring_bytes: u32,
+    /// How often `-v` was given.
+    pub verbosity: u8,
+}
+
+/// A recording to answer from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayPlan {
+    /// The file.
+    pub file: PathBuf,
+    /// Time from one report to the next; `None`: as it was recorded.
+    pub interval: Option<Duration>,
+}
+
+/// `tcptrace record`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordPlan {
+    /// The file; `None`: standard output.
+    pub file: Option<PathBuf>,
+    /// Time from one look to the next; never zero.
+    pub interval: Duration,
+    /// When to stop.
+    pub until: Until,
+    /// Whether a file that is there is replaced.
+    pub force: bool,
+    /// Whether stacks are taken.
+    pub stacks: bool,
     /// Size of the ring buffer in bytes: a power of two, at least 4096.
     pub ring_bytes: u32,
     /// How often `-v` was given.

@@ -1,124 +1,112 @@
-//! Watching for leaks: snapshots of the kernel, made into reports.
+//! Watching for leaks: looks, made into reports.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use tcptrace_common::counter::Counter;
+use anyhow::Result;
+use tokio::time::Instant;
 
-use crate::kernel::host::Host;
-use crate::kernel::load::Kernel;
 use crate::lifecycle::cause::Cause;
-use crate::lifecycle::event::Event;
+use crate::lifecycle::event::{self, Event};
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::group::group;
 use crate::lifecycle::growth::Sizes;
-use crate::lifecycle::report::{Leak, Report};
+use crate::lifecycle::late::LateCloses;
+use crate::lifecycle::look::{Look, Sight};
+use crate::lifecycle::report::{Group, Leak, Report};
 use crate::lifecycle::rows::Rows;
-use crate::process::Processes;
+use crate::source::Source;
 
-use super::clock::{monotonic_ns, wall_ns};
-use super::look::{Lookout, Sight};
-use super::names::{fill_in, fill_in_stacks};
+use super::live::Live;
 use super::notices::Notices;
 use super::plan::LeaksPlan;
-use super::stacks::StackService;
+use super::stop::Stop;
 
-/// A watch over the host.
-pub struct Watch<'a> {
+/// A watch over a host, of this moment or of a recording: it does not know which.
+pub struct Watch<'a, S> {
     plan: &'a LeaksPlan,
     filter: Filter,
-    lookout: Lookout,
-    /// What this host lacks.
+    /// Where looks come from.
+    pub source: S,
+    /// What the host lacks.
     pub notices: Notices,
     release: String,
-    /// `None`: no stacks are wanted.
-    stacks: Option<StackService>,
     sizes: Sizes,
-    closed_late: u64,
+    late: LateCloses,
 }
 
-impl<'a> Watch<'a> {
-    /// Begins. `filter` is the plan's, its namespaces resolved.
+impl<'a, S: Source> Watch<'a, S> {
+    /// Begins. `filter` is the plan's, its namespaces resolved; `release` is that of the host's
+    /// kernel.
     #[must_use]
     pub fn new(
         plan: &'a LeaksPlan,
         filter: Filter,
-        kernel: Kernel,
+        source: S,
         notices: Notices,
-        stacks: Option<StackService>,
-        host: &Host,
+        release: &str,
     ) -> Self {
-        let sees_all = host.in_initial_pid_namespace;
-        let lookout = Lookout::new(kernel, filter.netns.clone(), sees_all, nanos(plan.min_age));
         Self {
             plan,
             filter,
-            lookout,
+            source,
             notices,
-            release: host.release.clone(),
-            stacks,
+            release: release.to_owned(),
             sizes: Sizes::default(),
-            closed_late: 0,
+            late: LateCloses::new(nanos(plan.min_age)),
         }
     }
 
-    /// Counts a socket that left CLOSE_WAIT, if that was after `--min-age`; one whose time there is
-    /// not known does not count.
-    pub fn note(&mut self, event: &Event) {
-        let Event::Transition(transition) = event;
-        if transition.dwell_ns.is_some_and(|dwell| dwell >= nanos(self.plan.min_age)) {
-            self.closed_late += 1;
-        }
-    }
-
-    /// Asks the kernel and makes a report of the answer.
+    /// The next look as a report; `None`: there are no more.
     ///
     /// # Errors
     ///
-    /// When the kernel does not answer.
-    pub fn report(&mut self) -> Result<Report> {
-        let Sight { rows, findings } = self.lookout.look()?;
-        self.note_blind_spots(&rows);
-        if let Some(stacks) = self.stacks.as_ref().filter(|_| self.lookout.sees_all_processes) {
-            stacks.meet(rows.servers());
-        }
-        let (now, checked_at_ns) = (monotonic_ns(), wall_ns());
-        let counters = self.lookout.kernel.counters();
-        let counters = counters.context("cannot read the kernel side's counters")?;
-        let mut leaks = findings.leaks;
-        fill_in(&mut leaks, &mut Processes::new());
-        leaks.retain(|leak| self.filter.matches(leak));
-        if let Some(stacks) = &mut self.stacks {
-            fill_in_stacks(&mut leaks, stacks);
-        }
-        let (half, leaks): (Vec<Leak>, Vec<Leak>) =
-            leaks.into_iter().partition(|leak| leak.cause == Cause::HalfClose);
+    /// When the source fails.
+    pub fn report(&mut self) -> Result<Option<Report>> {
+        let Some(Sight { look, findings }) = self.look()? else { return Ok(None) };
+        self.notices.add_all(&look.degradations);
+        self.note_blind_spots(&look.rows);
+        let (half, leaks) = self.named(findings.leaks);
         let min_age_ns = nanos(self.plan.min_age);
-        let groups = group(leaks, self.plan.by, &self.sizes, now, min_age_ns);
-        let half_closed = group(half, self.plan.by, &self.sizes, now, min_age_ns);
-        self.note_sizes(now, groups.iter().chain(&half_closed));
-        Ok(Report {
-            checked_at_ns,
-            traced_ns: now - self.lookout.started_ns,
-            min_age_ns,
-            groups,
-            half_closed,
-            sockets_checked: findings.checked,
-            namespaces: rows.namespaces.count_read() as u64,
-            events: counters.get(Counter::Transitions),
-            closed_late: self.closed_late,
-            lost: counters.lost(),
-            degradations: self.notices.all().to_vec(),
-            kernel: self.release.clone(),
-        })
+        let group = |leaks| group(leaks, self.plan.by, &self.sizes, look.now_ns, min_age_ns);
+        let (groups, half_closed) = (group(leaks), group(half));
+        self.note_sizes(look.now_ns, groups.iter().chain(&half_closed));
+        Ok(Some(self.joined(look, findings.checked, groups, half_closed)))
     }
 
-    fn note_sizes<'b>(
-        &mut self,
-        now: u64,
-        groups: impl Iterator<Item = &'b crate::lifecycle::report::Group>,
-    ) {
+    fn look(&mut self) -> Result<Option<Sight>> {
+        let Self { source, notices, late, .. } = self;
+        source.look(&mut |record| note(record, late, notices))
+    }
+
+    /// Those that the user wants to see, with names; half-closed ones apart.
+    fn named(&mut self, mut leaks: Vec<Leak>) -> (Vec<Leak>, Vec<Leak>) {
+        self.source.name_processes(&mut leaks);
+        leaks.retain(|leak| self.filter.matches(leak));
+        if self.plan.stacks {
+            self.source.name_stacks(&mut leaks);
+        }
+        leaks.into_iter().partition(|leak| leak.cause == Cause::HalfClose)
+    }
+
+    fn joined(&self, look: Look, checked: u64, groups: Vec<Group>, half: Vec<Group>) -> Report {
+        Report {
+            checked_at_ns: look.wall_ns,
+            traced_ns: look.now_ns.saturating_sub(look.started_ns),
+            min_age_ns: nanos(self.plan.min_age),
+            groups,
+            half_closed: half,
+            sockets_checked: checked,
+            namespaces: look.rows.namespaces.read().count() as u64,
+            events: look.events,
+            closed_late: self.late.count,
+            lost: look.lost,
+            degradations: self.notices.all().to_vec(),
+            kernel: self.release.clone(),
+        }
+    }
+
+    fn note_sizes<'b>(&mut self, now: u64, groups: impl Iterator<Item = &'b Group>) {
         let sizes: HashMap<String, usize> =
             groups.map(|group| (group.key.clone(), group.leaks.len())).collect();
         self.sizes.note(now, sizes);
@@ -133,13 +121,39 @@ impl<'a> Watch<'a> {
                  `ss -M` lists them",
             );
         }
-        if rows.namespaces.missed().any(|netns| self.lookout.is_wanted(netns)) {
+        if rows.namespaces.missed().any(|netns| self.filter.wants_namespace(netns)) {
             self.notices.add(
                 "namespace-unreadable",
                 "there are network namespaces that cannot be entered; sockets that no process \
                  holds, and connections that were never accepted, are not seen there \
                  (needs CAP_SYS_ADMIN and CAP_SYS_PTRACE)",
             );
+        }
+    }
+}
+
+impl Watch<'_, Live> {
+    /// Waits for the time of the next report, or until it is time to stop.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel side cannot be listened to any more.
+    pub async fn wait(&mut self, until: Instant, stop: &mut Stop) -> Result<()> {
+        let Self { source, notices, late, .. } = self;
+        let record = |bytes: &[u8]| {
+            note(bytes, late, notices);
+            Ok(())
+        };
+        source.wait(until, stop, record).await
+    }
+}
+
+/// Counts a socket that left CLOSE_WAIT, if that was after `--min-age`.
+fn note(mut record: &[u8], late: &mut LateCloses, notices: &mut Notices) {
+    match event::decode(&mut record) {
+        Ok(Event::Transition(transition)) => late.note(&transition),
+        Err(error) => {
+            notices.add("damaged-record", &format!("{error:#}; the record is left out"));
         }
     }
 }

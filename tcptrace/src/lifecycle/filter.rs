@@ -110,10 +110,16 @@ impl<S> Filter<S> {
         }
     }
 
+    /// Whether the user wants to see sockets of this network namespace.
+    #[must_use]
+    pub fn wants_namespace(&self, netns: u32) -> bool {
+        any_or_empty(&self.netns, |wanted| *wanted == netns)
+    }
+
     /// Whether the user wants sockets with these endpoints in this network namespace.
     #[must_use]
     pub fn matches_place(&self, ends: &Endpoints, netns: u32) -> bool {
-        any_or_empty(&self.netns, |own| *own == netns)
+        self.wants_namespace(netns)
             && self.matches_local_port(ends.local.port)
             && any_or_empty(&self.remote_ports, |range| holds_port(range, ends.remote.port))
             && any_or_empty(&self.local_nets, |net| holds_addr(net, ends.local.addr))

@@ -31,7 +31,8 @@ pub struct Trend {
 impl Sizes {
     /// Takes up the sizes in a report made at `now_ns`.
     pub fn note(&mut self, now_ns: u64, sizes: HashMap<String, usize>) {
-        while self.samples.get(1).is_some_and(|(time, _)| now_ns - *time > WINDOW_NS) {
+        while self.samples.get(1).is_some_and(|(time, _)| now_ns.saturating_sub(*time) > WINDOW_NS)
+        {
             self.samples.pop_front();
         }
         self.samples.push_back((now_ns, sizes));

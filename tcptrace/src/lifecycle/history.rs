@@ -42,12 +42,14 @@ impl History {
         self.seen.get(&cookie).is_some_and(|seen| seen.was_unheld)
     }
 
-    /// Takes up a snapshot; sockets that are not in it any more are forgotten.
-    pub fn learn(&mut self, rows: &Rows) {
+    /// What is known once a snapshot was taken up; sockets that are not in it any more are
+    /// forgotten.
+    #[must_use]
+    pub fn learned(&self, rows: &Rows) -> Self {
         let leaking = rows.sockets.iter().chain(rows.held.iter().map(|held| &held.socket));
         let leaking = leaking.filter(|socket| socket.row.state != state::LISTEN);
         let unheld = rows.unheld();
-        self.seen = leaking
+        let seen = leaking
             .map(|socket| {
                 let since_ns = self.of(socket).map_or(socket.row.now_ns, |seen| seen.since_ns);
                 let seen = Seen {
@@ -59,5 +61,17 @@ impl History {
                 (socket.row.cookie, seen)
             })
             .collect();
+        Self { seen }
+    }
+
+    /// Everything that was seen, by cookie, in any order.
+    pub fn entries(&self) -> impl Iterator<Item = (u64, Seen)> {
+        self.seen.iter().map(|(cookie, seen)| (*cookie, *seen))
+    }
+}
+
+impl FromIterator<(u64, Seen)> for History {
+    fn from_iter<T: IntoIterator<Item = (u64, Seen)>>(entries: T) -> Self {
+        Self { seen: entries.into_iter().collect() }
     }
 }

@@ -20,7 +20,7 @@ use super::verdict::Case;
 const QUIET_NS: u64 = 5_000_000_000;
 
 /// What the search needs to know besides the rows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Question {
     /// A socket leaks once it has been so for this long, ns.
     pub min_age_ns: u64,
@@ -224,7 +224,7 @@ impl Search<'_> {
     fn eof(&self, case: &Case<'_>) -> Option<Eof> {
         let memory = case.witness()?;
         Some(Eof {
-            time_ns: memory.eof_ns + self.question.wall_offset_ns,
+            time_ns: memory.eof_ns.saturating_add(self.question.wall_offset_ns),
             reader: party(&memory.eof_reader).unwrap_or_default(),
             stack: Stack::of_id(memory.eof_stack),
         })

@@ -74,6 +74,29 @@ impl Namespaces {
         self.read.len()
     }
 
+    /// Namespaces whose socket tables were read, in any order.
+    pub fn read(&self) -> impl Iterator<Item = u32> {
+        self.read.iter().copied()
+    }
+
+    /// Namespaces that surely exist, in any order.
+    pub fn known(&self) -> impl Iterator<Item = u32> {
+        self.known.iter().copied()
+    }
+
+    /// Namespaces of which these were read and these surely exist; no way into any is known.
+    #[must_use]
+    pub fn of(read: impl IntoIterator<Item = u32>, known: impl IntoIterator<Item = u32>) -> Self {
+        let (read, known) = (read.into_iter().collect(), known.into_iter().collect());
+        Self { read, known, ways: BTreeMap::new() }
+    }
+
+    /// Keeps of those that were read and those that were not only the ones in a list.
+    pub fn forget_others(&mut self, wanted: &[u32]) {
+        self.read.retain(|netns| wanted.contains(netns));
+        self.known.retain(|netns| wanted.contains(netns));
+    }
+
     /// Ways into each namespace that was not read. What a descriptor of the namespace file system
     /// leads to may turn out not to be a network namespace.
     #[must_use]

@@ -1,5 +1,6 @@
 //! What the outputs get: finished data, nothing left to look up.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -192,7 +193,7 @@ pub struct Group {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Degradation {
     /// Frozen token.
-    pub token: &'static str,
+    pub token: Cow<'static, str>,
     /// What the user loses and the remedy, one line.
     pub sentence: String,
 }
@@ -219,7 +220,7 @@ pub struct Report {
     /// Sockets that left CLOSE_WAIT late (after `min_age`) since the trace began.
     pub closed_late: u64,
     /// What was lost: frozen token and count, zero counts included.
-    pub lost: Vec<(&'static str, u64)>,
+    pub lost: Vec<(Cow<'static, str>, u64)>,
     /// What this host lacks.
     pub degradations: Vec<Degradation>,
     /// Kernel release.

@@ -141,6 +141,13 @@ impl Rows {
         });
     }
 
+    /// Leaves out what is not in one of these network namespaces.
+    pub fn keep_namespaces(&mut self, wanted: &[u32]) {
+        self.held.retain(|held| wanted.contains(&held.socket.row.netns));
+        self.sockets.retain(|socket| wanted.contains(&socket.row.netns));
+        self.namespaces.forget_others(wanted);
+    }
+
     /// How many leaking sockets belong to MPTCP, which is not covered: connections by their
     /// descriptors, and subflows.
     #[must_use]

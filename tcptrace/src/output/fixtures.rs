@@ -221,9 +221,9 @@ pub fn full() -> Report {
         namespaces: 3,
         events: 12_345,
         closed_late: 2,
-        lost: vec![("ring_full", 3), ("memory_full", 0)],
+        lost: vec![("ring_full".into(), 3), ("memory_full".into(), 0)],
         degradations: vec![Degradation {
-            token: "no-eof-witness",
+            token: "no-eof-witness".into(),
             sentence: "the kernel has no sock_recv_length tracepoint (since 6.3)".into(),
         }],
         kernel: "6.18.0".into(),
@@ -237,7 +237,7 @@ pub fn empty() -> Report {
         half_closed: vec![],
         sockets_checked: 5,
         closed_late: 0,
-        lost: vec![("ring_full", 0)],
+        lost: vec![("ring_full".into(), 0)],
         degradations: vec![],
         ..full()
     }

@@ -16,6 +16,7 @@ mod status;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::lifecycle::details::Details;
 use crate::lifecycle::report::{Holder, Party};
 use crate::lifecycle::stat::{Stat, TickLength};
 
@@ -35,20 +36,6 @@ struct Identity {
     start_time_ns: u64,
 }
 
-/// What was read. Each part can be missing: no permission, or the process is just ending.
-#[derive(Clone, Debug, Default)]
-struct Details {
-    exe: Option<String>,
-    label: Option<String>,
-    uid: Option<u32>,
-    cgroup: Option<String>,
-    container: Option<String>,
-    fd_used: Option<u64>,
-    fd_limit: Option<u64>,
-    stopped: bool,
-    gone: bool,
-}
-
 impl Processes {
     /// None looked up yet; reads `/proc`.
     #[must_use]
@@ -59,21 +46,21 @@ impl Processes {
     /// The process with this id and start. Where it is gone, or its id now belongs to another one,
     /// the answer has just what was given, and says so.
     pub fn party(&mut self, pid: u32, start_time_ns: u64, comm: &str) -> Party {
-        let details = self.details(Identity { pid, start_time_ns }).clone();
-        details.into_party(pid, start_time_ns, comm)
+        self.details(pid, start_time_ns).clone().into_party(pid, start_time_ns, comm)
     }
 
     /// The same process as one that has descriptors `fds` open.
     pub fn holder(&mut self, pid: u32, start_time_ns: u64, comm: &str, fds: Vec<u32>) -> Holder {
-        let details = self.details(Identity { pid, start_time_ns }).clone();
+        let details = self.details(pid, start_time_ns).clone();
         let (fd_used, fd_limit) = (details.fd_used, details.fd_limit);
         Holder { party: details.into_party(pid, start_time_ns, comm), fds, fd_used, fd_limit }
     }
 
-    fn details(&mut self, identity: Identity) -> &Details {
+    /// What the process with this id and start on the boot clock, ns, tells of itself.
+    pub fn details(&mut self, pid: u32, start_time_ns: u64) -> &Details {
         let (proc, ticks) = (&self.proc, self.ticks);
-        let look_up = || Details::look_up(proc, identity, ticks);
-        self.known.entry(identity).or_insert_with(look_up)
+        let identity = Identity { pid, start_time_ns };
+        self.known.entry(identity).or_insert_with(|| look_up(proc, identity, ticks))
     }
 }
 
@@ -83,53 +70,35 @@ impl Default for Processes {
     }
 }
 
-impl Details {
-    /// Reads all of it. The start is compared before and after, so nothing of a process that
-    /// reused the id gets in.
-    fn look_up(proc: &Path, identity: Identity, ticks: TickLength) -> Self {
-        let dir = proc.join(identity.pid.to_string());
-        let start_ticks = ticks.of(identity.start_time_ns);
-        let stat = || stat::read(&dir);
-        let is_meant = |stat: &Stat| stat.start_ticks == start_ticks;
-        let details = stat().filter(is_meant).map(|stat| Self::read(&dir, &stat));
-        match (details, stat()) {
-            (Some(details), Some(stat)) if is_meant(&stat) => details,
-            (_, Some(_)) => Self { gone: true, ..Self::default() },
-            // Not to be read is not gone: `/proc` can hide the processes of others.
-            (_, None) => Self { gone: !exists(identity.pid), ..Self::default() },
-        }
+/// Reads all of it. The start is compared before and after, so nothing of a process that reused
+/// the id gets in.
+fn look_up(proc: &Path, identity: Identity, ticks: TickLength) -> Details {
+    let dir = proc.join(identity.pid.to_string());
+    let start_ticks = ticks.of(identity.start_time_ns);
+    let stat = || stat::read(&dir);
+    let is_meant = |stat: &Stat| stat.start_ticks == start_ticks;
+    let details = stat().filter(is_meant).map(|stat| read_all(&dir, &stat));
+    match (details, stat()) {
+        (Some(details), Some(stat)) if is_meant(&stat) => details,
+        (_, Some(_)) => Details { gone: true, ..Details::default() },
+        // Not to be read is not gone: `/proc` can hide the processes of others.
+        (_, None) => Details { gone: !exists(identity.pid), ..Details::default() },
     }
+}
 
-    fn read(dir: &Path, stat: &Stat) -> Self {
-        let exe = read::link(&dir.join("exe"));
-        let place = cgroup::read(dir).unwrap_or_default();
-        Self {
-            label: label::read(dir, exe.as_deref(), &stat.comm),
-            exe,
-            uid: status::effective_uid(dir),
-            cgroup: place.path,
-            container: place.container,
-            fd_used: fds::used(dir),
-            fd_limit: fds::soft_limit(dir),
-            stopped: stat.stopped,
-            gone: false,
-        }
-    }
-
-    fn into_party(self, pid: u32, start_time_ns: u64, comm: &str) -> Party {
-        Party {
-            pid,
-            tid: None,
-            comm: comm.to_owned(),
-            exe: self.exe,
-            label: self.label,
-            uid: self.uid,
-            start_time_ns,
-            cgroup: self.cgroup,
-            container: self.container,
-            stopped: self.stopped,
-            gone: self.gone,
-        }
+fn read_all(dir: &Path, stat: &Stat) -> Details {
+    let exe = read::link(&dir.join("exe"));
+    let place = cgroup::read(dir).unwrap_or_default();
+    Details {
+        label: label::read(dir, exe.as_deref(), &stat.comm),
+        exe,
+        uid: status::effective_uid(dir),
+        cgroup: place.path,
+        container: place.container,
+        fd_used: fds::used(dir),
+        fd_limit: fds::soft_limit(dir),
+        stopped: stat.stopped,
+        gone: false,
     }
 }
 

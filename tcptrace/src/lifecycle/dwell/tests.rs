@@ -181,9 +181,13 @@ fn keys_are_what_the_kernel_side_wrote() {
     assert_eq!((By::State.without_key(), By::Remote.without_key()), (Key::All, Key::Other));
 }
 
+fn states(states: Vec<State>) -> Selection {
+    Selection { filter: Filter { states, ..Filter::default() } }
+}
+
 #[test]
 fn a_filter_on_the_key_needs_no_stream_and_any_other_does() {
-    let selection = |filter| Selection { states: vec![], filter };
+    let selection = |filter| Selection { filter };
     let comm = Filter { comms: vec![Pattern::parse_comm("ja*").unwrap()], ..Filter::default() };
     assert_eq!(selection(comm.clone()).beyond_counts(By::Comm), None);
     assert_eq!(selection(comm).beyond_counts(By::State), Some("--comm"));
@@ -203,22 +207,22 @@ fn a_filter_on_the_key_needs_no_stream_and_any_other_does() {
         }
     }
     for by in everywhere {
-        let states = Selection { states: vec![State::CloseWait], ..Selection::default() };
+        let states = states(vec![State::CloseWait]);
         assert_eq!(states.beyond_counts(by), None);
     }
 }
 
 #[test]
 fn states_are_chosen_by_bits() {
-    let only = Selection { states: vec![State::CloseWait, State::SynSent], ..Selection::default() };
-    assert_eq!(only.state_bits(), 1 << 8 | 1 << 2);
-    assert_eq!(Selection::default().state_bits(), 0b1_1111_1111_1110);
+    let only = states(vec![State::CloseWait, State::SynSent]);
+    assert_eq!(only.filter.state_bits(), 1 << 8 | 1 << 2);
+    assert_eq!(Selection::default().filter.state_bits(), 0b1_1111_1111_1110);
     assert!(only.keeps_state(State::CloseWait) && !only.keeps_state(State::Established));
 }
 
 #[test]
 fn a_streamed_dwell_is_held_against_every_filter() {
-    let keeps = |filter| Selection { states: vec![], filter }.keeps(&transition(Some(1)));
+    let keeps = |filter| Selection { filter }.keeps(&transition(Some(1)));
     let glob = |text| vec![Pattern::parse_comm(text).unwrap()];
     let net = |text: &str| vec![text.parse().unwrap()];
     assert!(keeps(Filter::default()));
@@ -259,7 +263,7 @@ fn a_streamed_dwell_is_held_against_every_filter() {
         assert!(keeps(yes.clone()), "{yes:?}");
         assert!(!keeps(no.clone()), "{no:?}");
     }
-    let other = Selection { states: vec![State::Established], ..Selection::default() };
+    let other = states(vec![State::Established]);
     assert!(!other.keeps(&transition(Some(1))));
 }
 
@@ -270,7 +274,7 @@ fn an_opener_that_is_not_known_matches_no_filter_on_it() {
     let pid = Filter { pids: vec![7], ..Filter::default() };
     let comm = Filter { comms: vec![Pattern::parse_comm("*").unwrap()], ..Filter::default() };
     for filter in [pid, comm] {
-        assert!(!Selection { states: vec![], filter }.keeps(&unknown));
+        assert!(!Selection { filter }.keeps(&unknown));
     }
     let any = Filter { comms: vec![Pattern::parse_comm("*").unwrap()], ..Filter::default() };
     let any = Selection { states: vec![], filter: any };
@@ -313,7 +317,7 @@ fn a_census_has_the_keys_of_dwells() {
     assert_eq!(keys(By::Remote), [Key::Remote("10.9.0.7".parse().ok())]);
     let netns = |netns| {
         let filter = Filter { netns: vec![netns], ..Filter::default() };
-        Selection { states: vec![], filter }.keeps_still(&sockets[0])
+        Selection { filter }.keeps_still(&sockets[0])
     };
     assert!(netns(42) && !netns(43));
 }

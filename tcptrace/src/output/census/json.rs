@@ -129,7 +129,7 @@ impl<'a> Summary<'a> {
             took_ns: report.took_ns,
             // Rows come straight from the kernel's own tables: there is nothing to lose.
             lost: BTreeMap::new(),
-            degradations: report.degradations.iter().map(|lack| lack.token).collect(),
+            degradations: report.degradations.iter().map(|lack| lack.token.as_ref()).collect(),
             checked_at: time,
         }
     }

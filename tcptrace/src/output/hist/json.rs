@@ -163,7 +163,7 @@ impl<'a> Summary<'a> {
             without_key: report.without_key,
             events: report.events,
             lost: report.lost.iter().copied().collect(),
-            degradations: report.degradations.iter().map(|lack| lack.token).collect(),
+            degradations: report.degradations.iter().map(|lack| lack.token.as_ref()).collect(),
             checked_at: rfc3339(report.made_at_ns),
         }
     }

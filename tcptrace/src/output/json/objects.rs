@@ -1,5 +1,6 @@
 //! The objects, field by field, in the order of the contract. Fields are only ever added.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -143,8 +144,8 @@ pub struct Summary<'a> {
     namespaces: u64,
     events: u64,
     closed_late: u64,
-    lost: BTreeMap<&'static str, u64>,
-    degradations: Vec<&'static str>,
+    lost: BTreeMap<&'a str, u64>,
+    degradations: Vec<&'a str>,
     checked_at: String,
 }
 
@@ -286,10 +287,10 @@ impl Fds {
 }
 
 /// Counts by reason; a reason that comes twice is counted together.
-fn lost(counts: &[(&'static str, u64)]) -> BTreeMap<&'static str, u64> {
+fn lost<'a>(counts: &'a [(Cow<'static, str>, u64)]) -> BTreeMap<&'a str, u64> {
     let mut sums = BTreeMap::new();
     for (reason, count) in counts {
-        *sums.entry(*reason).or_insert(0) += count;
+        *sums.entry(reason.as_ref()).or_insert(0) += count;
     }
     sums
 }
@@ -311,7 +312,7 @@ impl<'a> Summary<'a> {
             events: report.events,
             closed_late: report.closed_late,
             lost: lost(&report.lost),
-            degradations: report.degradations.iter().map(|lack| lack.token).collect(),
+            degradations: report.degradations.iter().map(|lack| lack.token.as_ref()).collect(),
             checked_at: rfc3339(report.checked_at_ns),
         }
     }

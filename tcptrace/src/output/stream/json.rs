@@ -136,7 +136,7 @@ impl<'a> SummaryObject<'a> {
             odd: summary.odd,
             damaged: summary.damaged,
             lost: summary.lost.iter().copied().collect(),
-            degradations: summary.degradations.iter().map(|lack| lack.token).collect(),
+            degradations: summary.degradations.iter().map(|lack| lack.token.as_ref()).collect(),
         }
     }
 }

@@ -1,0 +1,140 @@
+//! The kernel that runs here as a source of looks.
+
+use anyhow::{Context as _, Result};
+use bytes::Buf as _;
+use tcptrace_common::counter::Counter;
+use tokio::time::{Instant, sleep_until};
+
+use crate::kernel::hooks::Group;
+use crate::kernel::host::Host;
+use crate::kernel::load::{Kernel, Wish};
+use crate::kernel::ring::Ring;
+use crate::kernel::stacks::StackMaps;
+use crate::lifecycle::look::Sight;
+use crate::lifecycle::names::{fill_in, fill_in_stacks};
+use crate::lifecycle::report::{Degradation, Leak};
+use crate::process::Processes;
+use crate::source::Source;
+
+use super::clock::{monotonic_ns, wall_ns};
+use super::log;
+use super::look::{Ask, Lookout};
+use super::notices::Notices;
+use super::stacks::StackService;
+use super::stop::Stop;
+
+/// The kernel side, loaded, with all that makes its answers readable.
+pub struct Live {
+    lookout: Lookout,
+    ring: Ring,
+    /// `None`: no stacks are wanted, or this host cannot take them.
+    stacks: Option<StackService>,
+    /// Looked up for the latest look.
+    processes: Processes,
+    /// What this host lacks.
+    degradations: Vec<Degradation>,
+}
+
+impl Live {
+    /// Loads and attaches what `wish` says. Also returns what this host lacks.
+    ///
+    /// # Errors
+    ///
+    /// One sentence that says what this host lacks and what to do.
+    pub fn start(host: &Host, wish: &Wish, ask: Ask) -> Result<(Self, Notices)> {
+        let mut kernel = Kernel::start(host, wish)?;
+        if wish.verbosity > 0 {
+            log::follow_kernel(kernel.ebpf())?;
+        }
+        let ring = Ring::take(kernel.ebpf())?;
+        let wants_stacks = wish.groups.contains(&Group::Stacks);
+        let stacks = if wants_stacks && kernel.may_take_stacks() {
+            Some(StackService::start(StackMaps::take(kernel.ebpf())?)?)
+        } else {
+            None
+        };
+        let notices = Notices::of(host, &kernel);
+        let lookout = Lookout::new(kernel, ask);
+        let degradations = notices.all().to_vec();
+        let live = Self { lookout, ring, stacks, processes: Processes::new(), degradations };
+        Ok((live, notices))
+    }
+
+    /// The kernel side.
+    #[must_use]
+    pub fn kernel(&self) -> &Kernel {
+        &self.lookout.kernel
+    }
+
+    /// Whether stacks are taken.
+    #[must_use]
+    pub fn takes_stacks(&self) -> bool {
+        self.stacks.is_some()
+    }
+
+    /// Takes up all records that are there.
+    pub fn drain(&mut self, mut record: impl FnMut(&[u8])) {
+        self.ring.drain(|bytes| record(bytes.chunk()));
+    }
+
+    /// Waits for the time of the next look, reading records meanwhile; ends early when it is time
+    /// to stop.
+    ///
+    /// # Errors
+    ///
+    /// When the ring buffer cannot be watched any more, or whatever `record` says.
+    pub async fn wait(
+        &mut self,
+        until: Instant,
+        stop: &mut Stop,
+        mut record: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.wait() => return Ok(()),
+                () = sleep_until(until) => return Ok(()),
+                ready = self.ring.ready() => ready?,
+            }
+            let mut result = Ok(());
+            self.drain(|bytes| {
+                if result.is_ok() {
+                    result = record(bytes);
+                }
+            });
+            result?;
+        }
+    }
+}
+
+impl Source for Live {
+    fn look(&mut self, record: &mut dyn FnMut(&[u8])) -> Result<Option<Sight>> {
+        self.drain(record);
+        let mut sight = self.lookout.look()?;
+        if let Some(stacks) = self.stacks.as_ref().filter(|_| self.lookout.sees_all_processes()) {
+            stacks.meet(sight.look.rows.servers());
+        }
+        self.processes = Processes::new();
+        let counters = self.lookout.kernel.counters();
+        let counters = counters.context("cannot read the kernel side's counters")?;
+        let look = &mut sight.look;
+        (look.now_ns, look.wall_ns) = (monotonic_ns(), wall_ns());
+        look.events = counters.get(Counter::Transitions);
+        look.lost = counters.lost().into_iter().map(|(token, n)| (token.into(), n)).collect();
+        look.degradations.clone_from(&self.degradations);
+        Ok(Some(sight))
+    }
+
+    fn name_processes(&mut self, leaks: &mut [Leak]) {
+        let processes = &mut self.processes;
+        fill_in(leaks, &mut |pid, start_ns| processes.details(pid, start_ns).clone());
+    }
+
+    fn name_stacks(&mut self, leaks: &mut [Leak]) {
+        if let Some(service) = &mut self.stacks {
+            service.catch_up();
+            let wanted = fill_in_stacks(leaks, &mut |id| service.stack(id));
+            service.keep(wanted);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! `tcptrace record`.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use tokio::time::Instant;
+
+use crate::kernel::hooks::{Group, Status};
+use crate::kernel::host::Host;
+use crate::kernel::load::Wish;
+use crate::lifecycle::look::Sight;
+use crate::source::Source as _;
+use crate::source::recording::header::HostFacts;
+use crate::source::recording::{Header, Writer, file};
+
+use super::clock::{monotonic_ns, wall_ns};
+use super::live::Live;
+use super::log;
+use super::look::Ask;
+use super::notices::{Notices, warn};
+use super::outcome::Outcome;
+use super::plan::RecordPlan;
+use super::stop::Stop;
+use super::watch::nanos;
+
+/// Records until the plan says stop.
+///
+/// # Errors
+///
+/// What failed, in one sentence.
+pub async fn run(plan: &RecordPlan, out: &mut dyn Write) -> Result<Outcome> {
+    if let Some(path) = &plan.file {
+        file::check_place(path, plan.force)?;
+    }
+    let mut stop = Stop::new(plan.until)?;
+    log::to_stderr(plan.verbosity);
+    let host = Host::look();
+    // Every leak, however young and wherever: what is wanted of them is decided later.
+    let ask =
+        Ask { netns: Vec::new(), sees_all_processes: host.in_initial_pid_namespace, min_age_ns: 0 };
+    let (live, mut notices) = Live::start(&host, &wish(plan), ask)?;
+    notices.say();
+    // Made when nothing else can fail any more, so that no empty file is left behind.
+    let mut file = match &plan.file {
+        Some(path) => Some(file::create(path, plan.force)?),
+        None => None,
+    };
+    let out: &mut dyn Write = file.as_mut().map_or(out, |file| file);
+    let name = plan.file.as_deref().unwrap_or(Path::new("standard output")).display().to_string();
+    let cannot_write = || format!("cannot write {name}");
+    let writer = Writer::begin(out, &header(plan, &host, &live)).with_context(cannot_write)?;
+    warn(&format!("tracing and recording; a look every {:?}, Ctrl-C ends it", plan.interval));
+    let mut recorder = Recorder { live, notices, writer, lost: 0 };
+    recorder.follow(plan, &mut stop).await.with_context(cannot_write)?;
+    recorder.finish(&name).with_context(cannot_write)?;
+    Ok(Outcome::Done)
+}
+
+/// Every transition, and what reports of leaks need.
+fn wish(plan: &RecordPlan) -> Wish {
+    let leaks = if plan.stacks { Group::LEAKS_AND_STACKS } else { Group::LEAKS };
+    Wish {
+        record_states: u64::MAX,
+        follow: true,
+        ring_bytes: plan.ring_bytes,
+        verbosity: plan.verbosity,
+        groups: [leaks, &[Group::MiniSockets]].concat(),
+        ..Wish::default()
+    }
+}
+
+fn header(plan: &RecordPlan, host: &Host, live: &Live) -> Header {
+    let kernel = live.kernel();
+    let status = |status: &Status| match status {
+        Status::Attached => "attached".to_owned(),
+        Status::Fallback(form) => (*form).to_owned(),
+        Status::Missing(reason) => format!("missing: {reason}"),
+    };
+    let hooks = kernel.hooks.iter().map(|(hook, own)| (hook.name.to_owned(), status(own)));
+    Header {
+        kernel: host.release.clone(),
+        interval_ns: nanos(plan.interval),
+        stacks: live.takes_stacks(),
+        host: HostFacts {
+            lockdown: host.lockdown.clone(),
+            sees_all_processes: host.in_initial_pid_namespace,
+            hooks: hooks.collect(),
+            absent_fields: kernel.absent_fields.clone(),
+        },
+        ..Header::new(wall_ns(), monotonic_ns())
+    }
+}
+
+struct Recorder<'a> {
+    live: Live,
+    notices: Notices,
+    writer: Writer<&'a mut dyn Write>,
+    /// What the kernel side had lost at the latest look.
+    lost: u64,
+}
+
+impl Recorder<'_> {
+    /// Looks now, each interval, and at the end.
+    async fn follow(&mut self, plan: &RecordPlan, stop: &mut Stop) -> Result<()> {
+        let mut next = Instant::now();
+        stop.count_from(next);
+        loop {
+            self.look()?;
+            self.notices.say();
+            if stop.is_due() {
+                return Ok(());
+            }
+            next = (next + plan.interval).max(Instant::now());
+            let Self { live, writer, .. } = self;
+            live.wait(next, stop, |record| Ok(writer.event(record)?)).await?;
+        }
+    }
+
+    fn look(&mut self) -> Result<()> {
+        let Self { live, writer, .. } = self;
+        let mut written = Ok(());
+        let sight = live.look(&mut |record| keep(&mut written, writer.event(record)))?;
+        written?;
+        let Sight { look, findings } = sight.context("the kernel gave no answer")?;
+        let mut leaks = findings.leaks;
+        live.name_processes(&mut leaks);
+        live.name_stacks(&mut leaks);
+        self.lost = look.lost.iter().map(|(_, count)| count).sum();
+        if !writer.look(&look, &leaks)? {
+            self.notices.add(
+                "look-too-large",
+                "there are more leaks than a recording can hold; the look is left out",
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes up what has come since the last look, and ends the recording.
+    fn finish(mut self, name: &str) -> Result<()> {
+        let (mut written, writer) = (Ok(()), &mut self.writer);
+        self.live.drain(|record| keep(&mut written, writer.event(record)));
+        written?;
+        let (totals, bytes) = self.writer.finish()?;
+        warn(&format!(
+            "recorded to {name}: {} events, {} looks, {bytes} bytes; {} lost",
+            totals.events, totals.looks, self.lost
+        ));
+        Ok(())
+    }
+}
+
+/// Keeps the first error.
+fn keep(first: &mut io::Result<()>, result: io::Result<()>) {
+    if first.is_ok() {
+        *first = result;
+    }
+}

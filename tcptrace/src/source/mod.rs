@@ -1,0 +1,26 @@
+//! Where looks at the kernel come from: the kernel that runs here, or a recording.
+
+pub mod recording;
+pub mod replay;
+
+use anyhow::Result;
+
+use crate::lifecycle::look::Sight;
+use crate::lifecycle::report::Leak;
+
+/// A source of looks, and of the names for what they show.
+pub trait Source {
+    /// The next look, judged; `None`: there are no more. `record` gets each record (raw bytes) of
+    /// what happened until then, in order.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer, or the recording is damaged.
+    fn look(&mut self, record: &mut dyn FnMut(&[u8])) -> Result<Option<Sight>>;
+
+    /// Fills in the names of processes in leaks of the latest look.
+    fn name_processes(&mut self, leaks: &mut [Leak]);
+
+    /// Fills in the stacks of the same.
+    fn name_stacks(&mut self, leaks: &mut [Leak]);
+}
