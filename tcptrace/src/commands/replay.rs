@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::lifecycle::filter::{Filter, NetnsSpec};
 use crate::lifecycle::report::{Degradation, Report};
-use crate::output::Output;
 use crate::source::recording::{Header, Reader, State, file};
 use crate::source::replay::{Ask, Replay};
 
@@ -37,17 +36,21 @@ pub fn run(plan: &LeaksPlan, path: &Path, out: &mut dyn Write) -> Result<Outcome
     let mut own = Notices::default();
     own.add_all(&lacks);
     own.say();
-    let leaks = replay(&plan, reader, lacks, &shown, out)?;
+    let mut output = renderer(&plan);
+    let leaks = replay(&plan, reader, lacks, &shown, &mut |report| {
+        let written = output.write(report, out).and_then(|()| out.flush());
+        written.context("cannot write the report")
+    })?;
     Ok(if plan.exit_code && leaks > 0 { Outcome::Found } else { Outcome::Done })
 }
 
-/// Returns how many leaks the last report has.
+/// Prints what the plan asks for. Returns how many leaks the last report has.
 fn replay(
     plan: &LeaksPlan,
     reader: Reader<impl Read>,
     lacks: Vec<Degradation>,
     shown: &str,
-    out: &mut dyn Write,
+    print: &mut dyn FnMut(&Report) -> Result<()>,
 ) -> Result<usize> {
     let filter = Filter { netns: inodes(&plan.netns)?, ..plan.filter.clone() };
     let ask = Ask {
@@ -62,13 +65,12 @@ fn replay(
     let release = reader.header.kernel.clone();
     let notices = Notices::of_recording(&lacks);
     let mut watch = Watch::new(plan, filter, Replay::new(reader, ask, lacks), notices, &release);
-    let mut output = renderer(plan);
     let mut last: Option<Report> = None;
     while let Some(report) = watch.report().map_err(|error| anyhow!("{shown}: {error:#}"))? {
         watch.notices.say();
         let is_last = plan.until == Until::Once;
         if is_last || plan.output.format.follows() {
-            print(output.as_mut(), &report, out)?;
+            print(&report)?;
         }
         if is_last {
             return Ok(report.leaks());
@@ -77,14 +79,9 @@ fn replay(
     }
     let last = last.with_context(|| format!("{shown} has no look in this time"))?;
     if !plan.output.format.follows() {
-        print(output.as_mut(), &last, out)?;
+        print(&last)?;
     }
     Ok(last.leaks())
-}
-
-fn print(output: &mut dyn Output, report: &Report, out: &mut dyn Write) -> Result<()> {
-    let written = output.write(report, out).and_then(|()| out.flush());
-    written.context("cannot write the report")
 }
 
 /// A file or a process of this host says nothing of the one that was recorded.

@@ -12,6 +12,7 @@ use crate::lifecycle::cause::Kind;
 use crate::lifecycle::look::{Look, Sight};
 use crate::lifecycle::report::Leak;
 use crate::lifecycle::weight::Weight;
+use crate::output;
 use crate::source::Source;
 use crate::source::recording::fixtures::{
     SECOND, SERVER, dead, leaking, look, name_processes, name_stacks, named, queued, read, record,
@@ -112,7 +113,9 @@ fn replayed(plan: &LeaksPlan, bytes: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     // What the looks lack anyway; it counts as said then.
     let lacks = ["no-x", "namespace-unreadable"].map(|token| lack(token, ""));
-    replay(plan, Reader::new(bytes)?, lacks.to_vec(), "x", &mut out)?;
+    let mut output = renderer(plan);
+    let mut print = |report: &Report| Ok(output.write(report, &mut out)?);
+    replay(plan, Reader::new(bytes)?, lacks.to_vec(), "x", &mut print)?;
     Ok(out)
 }
 
@@ -204,4 +207,56 @@ fn how_a_recording_ended_is_told() {
     assert_eq!(cut(State::Ended), None);
     assert!(cut(State::Unended).unwrap().sentence.contains("not ended properly"));
     assert!(cut(State::Cut(17)).unwrap().sentence.contains("last 17 bytes"));
+}
+
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/recordings/v1.rec");
+
+/// Makes the recording that [`an_old_recording_stays_readable`] reads. It is made once for each
+/// version of the format and then left alone:
+/// `cargo test -p tcptrace --lib -- --ignored make_the_sample`.
+#[test]
+#[ignore = "makes a file"]
+fn make_the_sample() {
+    std::fs::write(SAMPLE, recording()).unwrap();
+}
+
+fn rendered(plan: &LeaksPlan, bytes: &[u8]) -> String {
+    let style = output::Style {
+        width: output::Style::DEFAULT_WIDTH,
+        rows: plan.by == By::None,
+        frames: output::Style::DEFAULT_FRAMES,
+        native: false,
+        stacks: plan.stacks,
+        color: false,
+        zone: jiff::tz::TimeZone::UTC,
+    };
+    let mut printer: Box<dyn output::Output> = match plan.output.format {
+        Format::Table => Box::new(output::Table::new(style)),
+        _ => renderer(plan),
+    };
+    let mut out = Vec::new();
+    let lacks = ["no-x", "namespace-unreadable"].map(|token| lack(token, ""));
+    let mut print = |report: &Report| Ok(printer.write(report, &mut out)?);
+    replay(plan, Reader::new(bytes).unwrap(), lacks.to_vec(), "x", &mut print).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// A recording that an earlier build has made gives the same answers for ever, in each format.
+#[test]
+fn an_old_recording_stays_readable() {
+    let bytes = std::fs::read(SAMPLE).unwrap();
+    let soundness = crate::source::recording::check(&bytes[..]).unwrap();
+    assert_eq!((soundness.state, soundness.looks), (State::Ended, 3));
+    let formats = [Format::Table, Format::Json, Format::Folded, Format::Svg];
+    for (format, end) in formats.into_iter().zip(["txt", "jsonl", "folded", "svg"]) {
+        let output = OutputPlan { format, ..plan().output };
+        let plan = LeaksPlan { output, min_age: Duration::from_secs(8), ..plan() };
+        let path = SAMPLE.replace("v1.rec", &format!("v1.{end}"));
+        let actual = rendered(&plan, &bytes);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &actual).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(actual == expected, "{path} differs; UPDATE_GOLDEN=1 rewrites it\n{actual}");
+    }
 }

@@ -277,7 +277,7 @@ fn an_opener_that_is_not_known_matches_no_filter_on_it() {
         assert!(!Selection { filter }.keeps(&unknown));
     }
     let any = Filter { comms: vec![Pattern::parse_comm("*").unwrap()], ..Filter::default() };
-    let any = Selection { states: vec![], filter: any };
+    let any = Selection { filter: any };
     assert!(!any.keeps_key(&Key::Comm(None)) && any.keeps_key(&Key::Comm(Some("x".to_owned()))));
     assert!(any.keeps_key(&Key::Other), "some of them may be wanted");
 }

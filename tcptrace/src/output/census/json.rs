@@ -56,7 +56,7 @@ struct Summary<'a> {
     namespaces_unread: u64,
     took_ns: u64,
     lost: BTreeMap<&'static str, u64>,
-    degradations: Vec<&'static str>,
+    degradations: Vec<&'a str>,
     checked_at: &'a str,
 }
 

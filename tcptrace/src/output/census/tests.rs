@@ -77,7 +77,7 @@ fn by_process() -> CensusReport {
         mptcp: 4,
         namespaces_unread: 1,
         degradations: vec![Degradation {
-            token: "namespace-unreadable",
+            token: "namespace-unreadable".into(),
             sentence: "there are namespaces that cannot be entered".into(),
         }],
         ..report(By::Process, keys)

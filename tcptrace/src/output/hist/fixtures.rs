@@ -92,7 +92,7 @@ pub fn by_comm() -> HistReport {
     fill(&mut dwells, &Key::Other, State::Established, &[(7 * MS, 9000)]);
     dwells.add_slot(Key::Other, State::Established, AT_LEAST, 4);
     dwells.add_slot(Key::Other, State::Established, AT_MOST, 5);
-    let degradation = Degradation { token: "no-accept", sentence: "no accept".to_owned() };
+    let degradation = Degradation { token: "no-accept".into(), sentence: "no accept".to_owned() };
     HistReport {
         without_key: 9000,
         scope: Scope::Interval,

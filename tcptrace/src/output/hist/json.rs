@@ -139,7 +139,7 @@ struct Summary<'a> {
     without_key: u64,
     events: u64,
     lost: BTreeMap<&'static str, u64>,
-    degradations: Vec<&'static str>,
+    degradations: Vec<&'a str>,
     checked_at: String,
 }
 

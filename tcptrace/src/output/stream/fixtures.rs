@@ -153,6 +153,6 @@ pub fn summary() -> Summary {
         odd: 1,
         damaged: 2,
         lost: vec![("ring_full", 3), ("memory_full", 0)],
-        degradations: vec![Degradation { token: "no-accept", sentence: "…".into() }],
+        degradations: vec![Degradation { token: "no-accept".into(), sentence: "…".into() }],
     }
 }

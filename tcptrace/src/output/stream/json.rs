@@ -119,7 +119,7 @@ struct SummaryObject<'a> {
     odd: u64,
     damaged: u64,
     lost: BTreeMap<&'static str, u64>,
-    degradations: Vec<&'static str>,
+    degradations: Vec<&'a str>,
 }
 
 impl<'a> SummaryObject<'a> {

@@ -19,7 +19,7 @@ mod writer;
 
 pub use self::events::Events;
 pub use self::header::Header;
-pub use self::reader::{Item, Reader, State};
+pub use self::reader::{Item, Reader, Soundness, State, check};
 pub use self::writer::Writer;
 
 /// What a recording begins with.

@@ -4,7 +4,6 @@ use tcptrace_common::Wire as _;
 
 use super::fixtures::{BOOT, SECOND, SERVER, details, look, named, stack};
 use super::frame::{Frame, FrameReader, Frames, Kind, Next};
-use super::reader::{Soundness, check};
 use super::*;
 use crate::lifecycle::event::Event;
 use crate::lifecycle::look::Look;
