@@ -1,5 +1,6 @@
 //! `tcptrace record`.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -51,7 +52,7 @@ pub async fn run(plan: &RecordPlan, out: &mut dyn Write) -> Result<Outcome> {
     let cannot_write = || format!("cannot write {name}");
     let writer = Writer::begin(out, &header(plan, &host, &live)).with_context(cannot_write)?;
     warn(&format!("tracing and recording; a look every {:?}, Ctrl-C ends it", plan.interval));
-    let mut recorder = Recorder { live, notices, writer, lost: 0 };
+    let mut recorder = Recorder { live, notices, writer, lost: Vec::new() };
     recorder.follow(plan, &mut stop).await.with_context(cannot_write)?;
     recorder.finish(&name).with_context(cannot_write)?;
     Ok(Outcome::Done)
@@ -96,8 +97,8 @@ struct Recorder<'a> {
     live: Live,
     notices: Notices,
     writer: Writer<&'a mut dyn Write>,
-    /// What the kernel side had lost at the latest look.
-    lost: u64,
+    /// What the kernel side had lost at the latest look: frozen token and count.
+    lost: Vec<(Cow<'static, str>, u64)>,
 }
 
 impl Recorder<'_> {
@@ -126,7 +127,7 @@ impl Recorder<'_> {
         let mut leaks = findings.leaks;
         live.name_processes(&mut leaks);
         live.name_stacks(&mut leaks);
-        self.lost = look.lost.iter().map(|(_, count)| count).sum();
+        self.lost.clone_from(&look.lost);
         if !writer.look(&look, &leaks)? {
             self.notices.add(
                 "look-too-large",
@@ -143,10 +144,23 @@ impl Recorder<'_> {
         written?;
         let (totals, bytes) = self.writer.finish()?;
         warn(&format!(
-            "recorded to {name}: {} events, {} looks, {bytes} bytes; {} lost",
-            totals.events, totals.looks, self.lost
+            "recorded to {name}: {} events, {} looks, {bytes} bytes; {}",
+            totals.events,
+            totals.looks,
+            losses(&self.lost)
         ));
         Ok(())
+    }
+}
+
+/// `0 lost`, `3 lost (ring_full 2, stack_lost 1)`.
+fn losses(lost: &[(Cow<'static, str>, u64)]) -> String {
+    let total: u64 = lost.iter().map(|(_, count)| count).sum();
+    let some = lost.iter().filter(|(_, count)| *count > 0);
+    let reasons: Vec<String> = some.map(|(token, count)| format!("{token} {count}")).collect();
+    match total {
+        0 => "0 lost".to_owned(),
+        _ => format!("{total} lost ({})", reasons.join(", ")),
     }
 }
 
@@ -154,5 +168,20 @@ impl Recorder<'_> {
 fn keep(first: &mut io::Result<()>, result: io::Result<()>) {
     if first.is_ok() {
         *first = result;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_loss_is_told_with_its_reason() {
+        let lost = |counts: [u64; 3]| {
+            let tokens = ["ring_full", "memory_full", "stack_lost"].map(Cow::from);
+            losses(&tokens.into_iter().zip(counts).collect::<Vec<_>>())
+        };
+        assert_eq!(lost([0, 0, 0]), "0 lost");
+        assert_eq!(lost([2, 0, 1]), "3 lost (ring_full 2, stack_lost 1)");
     }
 }
