@@ -57,7 +57,9 @@ pub struct CensusMemory {
     pub state: u8,
     /// [`crate::memory::role`].
     pub role: u8,
+    /// [`crate::memory::memory_flag`].
+    pub flags: u8,
     /// Padding.
-    pub pad: [u8; 6],
+    pub pad: [u8; 5],
 }
 wire!(CensusMemory, 56);

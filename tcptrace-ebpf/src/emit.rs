@@ -43,13 +43,18 @@ impl Transition {
 /// All that is done with a transition of the socket that `memory` is about.
 #[inline(always)]
 pub fn observe(transition: &Transition, memory: &SocketMemory) {
-    histogram::count(transition.from, transition.dwell_ns, transition.bound, memory);
-    tell(transition, memory);
+    if passes(memory, transition.netns) {
+        histogram::count(transition.from, transition.dwell_ns, transition.bound, memory);
+        if may_want(transition.from, transition.to) && is_long(transition.dwell_ns) {
+            send(transition, memory);
+        }
+    }
 }
 
-/// Sends a record of a transition, if user space wants to hear of it.
+/// Sends a record of the transition with which a socket began, if user space wants to hear of it:
+/// there was no state before in which time was spent.
 #[inline(always)]
-pub fn tell(transition: &Transition, memory: &SocketMemory) {
+pub fn tell_birth(transition: &Transition, memory: &SocketMemory) {
     if may_want(transition.from, transition.to)
         && is_long(transition.dwell_ns)
         && passes(memory, transition.netns)

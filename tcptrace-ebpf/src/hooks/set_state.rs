@@ -83,7 +83,7 @@ fn opened(sk: TypedSock, from: u8, to: u8, role: u8) {
     }
     if emit::may_want(from, to) {
         sk.tuple(&mut memory.tuple);
-        emit::tell(&birth(sk, memory, from, to), memory);
+        emit::tell_birth(&birth(sk, memory, from, to), memory);
     }
 }
 
@@ -124,7 +124,7 @@ fn moved(ctx: &BtfTracePointContext, sk: TypedSock, from: u8, to: u8) {
         sk.tuple(&mut memory.tuple);
     }
     if is_birth(memory, from) && emit::may_want(state::LISTEN, state::SYN_RECV) {
-        emit::tell(&birth(sk, memory, state::LISTEN, state::SYN_RECV), memory);
+        emit::tell_birth(&birth(sk, memory, state::LISTEN, state::SYN_RECV), memory);
     }
     let mini = if to == state::CLOSE { mini::hand_over(memory, from, now) } else { 0 };
     enter(sk, from, to, now, memory);

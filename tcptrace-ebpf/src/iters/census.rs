@@ -191,7 +191,8 @@ fn remembered(sk: Sock, row: &mut CensusRow) -> Option<CensusMemory> {
         opener: memory.opener,
         state: memory.state,
         role: memory.role,
-        pad: [0; 6],
+        flags: memory.flags,
+        pad: [0; 5],
     })
 }
 

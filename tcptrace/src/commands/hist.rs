@@ -12,10 +12,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::kernel::host::Host;
 use crate::kernel::netns::inode_of;
-use crate::lifecycle::dwell::census::count as count_still;
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::report::{HistReport, Scope, rows};
-use crate::lifecycle::dwell::selection::Selection;
 use crate::output::hist::{HdrLog, HistOutput, HistStyle, HistTable, Json};
 use crate::process::selection::check_pids;
 
@@ -41,11 +39,11 @@ pub async fn run(plan: &HistPlan, out: &mut dyn Write) -> Result<Outcome> {
     let mut stop = Stop::new(plan.until)?;
     log::to_stderr(plan.verbosity);
     let host = Host::look();
-    let source = Source::start(plan, selection.clone(), &host)?;
+    let source = Source::start(plan, selection, &host)?;
     // Not before it is sure that there will be something to write: an older log is overwritten.
     let mut outputs = Outputs::open(plan)?;
     warn(announcement(plan));
-    let mut watch = Watch::new(plan, selection, source, host.release);
+    let mut watch = Watch::new(plan, source, host.release);
     stop.count_from(Instant::now());
     while !wait(plan, &mut watch, &mut stop).await? {
         outputs.write(&watch.interval()?, out)?;
@@ -87,7 +85,6 @@ async fn wait(plan: &HistPlan, watch: &mut Watch<'_>, stop: &mut Stop) -> Result
 /// The state of a run.
 struct Watch<'a> {
     plan: &'a HistPlan,
-    selection: Selection,
     source: Source,
     release: String,
     started_ns: u64,
@@ -97,11 +94,10 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(plan: &'a HistPlan, selection: Selection, source: Source, release: String) -> Self {
+    fn new(plan: &'a HistPlan, source: Source, release: String) -> Self {
         let now = monotonic_ns();
         Self {
             plan,
-            selection,
             reported: source.none(),
             source,
             release,
@@ -134,9 +130,7 @@ impl<'a> Watch<'a> {
 
     fn report(&mut self, scope: Scope, dwells: Dwells, span_ns: u64) -> Result<HistReport> {
         let error = dwells.layout().error();
-        let stills = census::still_in_state();
-        let wanted = stills.iter().flatten().filter(|socket| self.selection.keeps_still(socket));
-        let ages = count_still(wanted, self.plan.by);
+        let ages = self.source.still_in_state()?;
         let totals = self.source.totals()?;
         Ok(HistReport {
             made_at_ns: wall_ns(),
@@ -147,7 +141,7 @@ impl<'a> Watch<'a> {
             exact: self.source.is_exact(),
             error,
             rows: rows(dwells, ages),
-            census: stills.is_some(),
+            census: true,
             events: totals.events,
             without_key: totals.without_key,
             lost: totals.lost,

@@ -55,10 +55,10 @@ impl Group {
     pub const LEAKS_AND_STACKS: &[Self] =
         &[Self::Snapshots, Self::Life, Self::Openers, Self::Eof, Self::Stacks];
     /// For `hist`, where no opener matters.
-    pub const HIST: &[Self] = &[Self::Life, Self::MiniSockets];
-    /// For `hist` with openers; snapshots tell which pid namespace the tool is in.
+    pub const HIST: &[Self] = &[Self::Life, Self::MiniSockets, Self::Census];
+    /// For `hist` with openers.
     pub const HIST_WITH_OPENERS: &[Self] =
-        &[Self::Snapshots, Self::Life, Self::Openers, Self::MiniSockets];
+        &[Self::Life, Self::Openers, Self::MiniSockets, Self::Census];
     /// For `leaks`, without stacks.
     pub const LEAKS: &[Self] = &[Self::Snapshots, Self::Life, Self::Openers, Self::Eof];
     /// For `states`.

@@ -70,6 +70,13 @@ impl Dwell {
 }
 
 impl Transition {
+    /// Whether a socket begins with it: there was no state before in which time was spent.
+    #[must_use]
+    pub fn is_birth(&self) -> bool {
+        matches!(self.to, State::SynSent | State::Listen)
+            || (self.from, self.to) == (State::Listen, State::SynRecv)
+    }
+
     /// Time spent in `from`, with what is known of it.
     #[must_use]
     pub fn dwell(&self) -> Dwell {

@@ -4,21 +4,29 @@ use std::future::pending;
 
 use anyhow::{Context as _, Result};
 use bytes::Buf as _;
+use tcptrace_common::Wire as _;
 use tcptrace_common::counter::Counter;
 
+use crate::commands::clock::monotonic_ns;
 use crate::commands::log::follow_kernel;
 use crate::commands::notices::{Notices, warn};
 use crate::commands::plan::HistPlan;
+use crate::kernel::census::Descriptors;
+use crate::kernel::filter::KernelFilter;
 use crate::kernel::histogram::HistogramWish;
 use crate::kernel::hooks::Group;
 use crate::kernel::host::Host;
-use crate::kernel::load::{Kernel, Wish};
+use crate::kernel::load::{CensusWish, Kernel, Wish};
 use crate::kernel::ring::Ring;
+use crate::lifecycle::dwell::census::Ages;
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::key::By;
 use crate::lifecycle::dwell::selection::Selection;
 use crate::lifecycle::event::{self, Event};
+use crate::lifecycle::mini;
 use crate::lifecycle::report::Degradation;
+
+use super::census::still_in_state;
 
 /// The smallest ring, where nothing goes through it.
 const UNUSED_RING: u32 = 4096;
@@ -65,7 +73,7 @@ impl Source {
         }
         if !selection.filter.pids.is_empty() && !host.in_initial_pid_namespace {
             // The first run of an iterator tells the kernel side whose pids count.
-            kernel.files()?;
+            kernel.count_descriptors(Descriptors::Dead, |_| Ok(()))?;
         }
         let stream = match streamed {
             true => Some(Stream { ring: Ring::take(kernel.ebpf())?, dwells: Dwells::streamed() }),
@@ -110,7 +118,7 @@ impl Source {
         let mut damaged = None;
         ring.drain(|record| match event::decode(&mut record.chunk()) {
             Ok(Event::Transition(transition)) => {
-                if self.selection.keeps(&transition) {
+                if !transition.is_birth() && self.selection.keeps(&transition) {
                     dwells.add(&transition, self.by);
                 }
             }
@@ -133,8 +141,34 @@ impl Source {
             return Ok(stream.dwells.clone());
         }
         let mut dwells = self.kernel.dwells(self.by)?;
+        self.add_untold(&mut dwells)?;
         dwells.retain(|key| self.selection.keeps_key(key));
         Ok(dwells)
+    }
+
+    /// Ends of mini-sockets that the kernel side will count when anything else happens on their
+    /// CPU.
+    fn add_untold(&mut self, dwells: &mut Dwells) -> Result<()> {
+        let now = monotonic_ns();
+        for end in self.kernel.untold_ends()? {
+            for record in mini::transitions(&end, now) {
+                if let Ok(Event::Transition(transition)) = event::decode(&mut record.as_bytes())
+                    && self.selection.keeps(&transition)
+                {
+                    dwells.add(&transition, self.by);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The ages of the wanted sockets that are in a state now.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer.
+    pub fn still_in_state(&mut self) -> Result<Ages> {
+        still_in_state(&mut self.kernel, &self.selection, self.by)
     }
 
     /// The kernel side's counters.
@@ -169,6 +203,8 @@ fn wish(plan: &HistPlan, selection: &Selection, streamed: bool) -> Wish {
         verbosity: plan.verbosity,
         groups: if needs_openers { Group::HIST_WITH_OPENERS } else { Group::HIST }.to_vec(),
         follow: true,
+        filter: KernelFilter::of(filter),
+        census: CensusWish { states, memory: true },
         histogram: (!streamed).then_some(counted),
         ..Wish::default()
     }

@@ -7,7 +7,7 @@ mod rows;
 mod tally;
 
 use tcptrace_common::census::{CensusMemory, CensusRow, census_flag};
-use tcptrace_common::memory::Task;
+use tcptrace_common::memory::{Task, memory_flag};
 use tcptrace_common::tcp::state;
 
 use super::age::Age;
@@ -118,13 +118,17 @@ impl Counted {
     }
 
     /// How long it has been in this state: exact where its entry was traced and nothing was missed
-    /// since.
+    /// since, at least so long where the entry was seen late.
     #[must_use]
     pub fn age(&self) -> Age {
         let memory =
             self.memory.filter(|memory| memory.since_ns != 0 && memory.state == self.row.state);
         memory.map_or(Age::Unknown, |memory| {
-            Age::Exact(memory.now_ns.saturating_sub(memory.since_ns))
+            let age = memory.now_ns.saturating_sub(memory.since_ns);
+            match memory.flags & memory_flag::SINCE_LATEST {
+                0 => Age::Exact(age),
+                _ => Age::Between { min: age, max: None },
+            }
         })
     }
 

@@ -42,16 +42,19 @@ impl Still {
 }
 
 /// The ages of sockets by key and state.
-#[must_use]
-pub fn count<'a>(
-    sockets: impl Iterator<Item = &'a Still>,
-    by: By,
-) -> BTreeMap<(Key, State), Tally> {
-    let mut ages: BTreeMap<(Key, State), Tally> = BTreeMap::new();
-    for socket in sockets {
-        let at = (socket.key(by), socket.state);
-        add(ages.entry(at).or_insert_with(|| Tally::new(FINE)), socket.age);
-    }
+pub type Ages = BTreeMap<(Key, State), Tally>;
+
+/// Takes up the age of one socket more.
+pub fn note(ages: &mut Ages, socket: &Still, by: By) {
+    let at = (socket.key(by), socket.state);
+    add(ages.entry(at).or_insert_with(|| Tally::new(FINE)), socket.age);
+}
+
+/// The ages of some sockets.
+#[cfg(test)]
+pub fn count<'a>(sockets: impl Iterator<Item = &'a Still>, by: By) -> Ages {
+    let mut ages = Ages::new();
+    sockets.for_each(|socket| note(&mut ages, socket, by));
     ages
 }
 

@@ -21,23 +21,11 @@ impl Selection {
         any_or_empty(&self.filter.states, |own| *own == state)
     }
 
-    /// The option, if any, about which counts by state and key cannot tell: then each dwell has to
-    /// be looked at.
+    /// The option, if any, about which neither the kernel side nor its counts by key can tell: then
+    /// each dwell has to be looked at.
     #[must_use]
     pub fn beyond_counts(&self, by: By) -> Option<&'static str> {
-        let filter = &self.filter;
-        let given = [
-            (!filter.pids.is_empty(), "--pid", None),
-            (!filter.comms.is_empty(), "--comm", Some(By::Comm)),
-            (!filter.local_ports.is_empty(), "--local-port", None),
-            (!filter.remote_ports.is_empty(), "--remote-port", None),
-            (!filter.local_nets.is_empty(), "--local", None),
-            (!filter.remote_nets.is_empty(), "--remote", Some(By::Remote)),
-            (filter.family.is_some(), "--ipv4 or --ipv6", Some(By::Remote)),
-            (!filter.netns.is_empty(), "--netns", None),
-        ];
-        let beyond = |(given, _, key): &&(bool, _, Option<By>)| *given && *key != Some(by);
-        given.iter().find(beyond).map(|(_, option, _)| *option)
+        (!self.filter.comms.is_empty() && by != By::Comm).then_some("--comm")
     }
 
     /// Whether dwells with this key are wanted, as far as a key tells. Those without a key are:
