@@ -36,22 +36,33 @@ pub fn run(plan: &LeaksPlan, path: &Path, out: &mut dyn Write) -> Result<Outcome
     let mut own = Notices::default();
     own.add_all(&lacks);
     own.say();
+    let notices = Notices::of_recording(&lacks);
     let mut output = renderer(&plan);
-    let leaks = replay(&plan, reader, lacks, &shown, &mut |report| {
+    let leaks = replay(&plan, Opened { reader, shown, lacks, notices }, &mut |report| {
         let written = output.write(report, out).and_then(|()| out.flush());
         written.context("cannot write the report")
     })?;
     Ok(if plan.exit_code && leaks > 0 { Outcome::Found } else { Outcome::Done })
 }
 
+/// A recording that can be read.
+struct Opened<R> {
+    reader: Reader<R>,
+    /// Its name.
+    shown: String,
+    /// What it lacks.
+    lacks: Vec<Degradation>,
+    /// What of its host will be said.
+    notices: Notices,
+}
+
 /// Prints what the plan asks for. Returns how many leaks the last report has.
 fn replay(
     plan: &LeaksPlan,
-    reader: Reader<impl Read>,
-    lacks: Vec<Degradation>,
-    shown: &str,
+    recording: Opened<impl Read>,
     print: &mut dyn FnMut(&Report) -> Result<()>,
 ) -> Result<usize> {
+    let Opened { reader, shown, lacks, notices } = recording;
     let filter = Filter { netns: inodes(&plan.netns)?, ..plan.filter.clone() };
     let ask = Ask {
         min_age_ns: nanos(plan.min_age),
@@ -63,7 +74,6 @@ fn replay(
         },
     };
     let release = reader.header.kernel.clone();
-    let notices = Notices::of_recording(&lacks);
     let mut watch = Watch::new(plan, filter, Replay::new(reader, ask, lacks), notices, &release);
     let mut last: Option<Report> = None;
     while let Some(report) = watch.report().map_err(|error| anyhow!("{shown}: {error:#}"))? {
