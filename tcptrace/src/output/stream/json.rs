@@ -73,6 +73,10 @@ impl Lines for Json {
     }
 }
 
+// Inlined, so that the lengths of keys are constants: dozens of copies of a few bytes each are what
+// a line costs.
+
+#[inline(always)]
 fn number(key: &[u8], number: Option<impl itoa::Integer>, out: &mut Vec<u8>) {
     out.extend_from_slice(key);
     match number {
@@ -82,6 +86,7 @@ fn number(key: &[u8], number: Option<impl itoa::Integer>, out: &mut Vec<u8>) {
 }
 
 /// A word of this program's own, which needs no escape.
+#[inline(always)]
 fn token(key: &[u8], token: Option<&str>, out: &mut Vec<u8>) {
     out.extend_from_slice(key);
     match token {
@@ -94,6 +99,7 @@ fn token(key: &[u8], token: Option<&str>, out: &mut Vec<u8>) {
     }
 }
 
+#[inline(always)]
 fn place(key: &[u8], addr: Option<IpAddr>, out: &mut Vec<u8>) {
     out.extend_from_slice(key);
     match addr {

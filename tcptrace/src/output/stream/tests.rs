@@ -7,7 +7,6 @@ use crate::lifecycle::text::is_hazard;
 use crate::output::cell;
 use crate::output::golden::assert_golden;
 
-mod bench;
 mod document;
 
 fn shown(mut format: impl Lines, lines: &[Line]) -> String {

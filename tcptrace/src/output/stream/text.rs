@@ -22,16 +22,26 @@ pub fn digits(mut number: u64, digits: usize, out: &mut Vec<u8>) {
 pub fn address(addr: IpAddr, out: &mut Vec<u8>) {
     match addr {
         IpAddr::V4(addr) => {
-            for (index, octet) in addr.octets().into_iter().enumerate() {
-                if index > 0 {
-                    out.push(b'.');
-                }
-                integer(octet, out);
+            // The longest one, `255.255.255.255`, filled from its beginning.
+            let (mut text, mut length) = ([b'.'; 16], 0);
+            for octet in addr.octets() {
+                length += write_octet(octet, &mut text, length) + 1;
             }
+            out.extend_from_slice(&text[..length - 1]);
         }
         // Writing to a Vec cannot fail.
         IpAddr::V6(addr) => _ = write!(out, "{addr}"),
     }
+}
+
+/// Writes 0 to 255 at a place; returns the number of digits.
+fn write_octet(octet: u8, text: &mut [u8; 16], at: usize) -> usize {
+    let digits = [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
+    let skipped = usize::from(octet < 100) + usize::from(octet < 10);
+    for (place, digit) in text[at..].iter_mut().zip(&digits[skipped..]) {
+        *place = *digit;
+    }
+    3 - skipped
 }
 
 #[cfg(test)]
@@ -55,6 +65,10 @@ mod tests {
 
     #[test]
     fn addresses_are_written_as_the_library_does() {
+        for octet in 0..=255 {
+            let addr = std::net::Ipv4Addr::new(octet, 0, octet, octet);
+            assert_eq!(text(|out| address(addr.into(), out)), addr.to_string());
+        }
         for addr in ["0.0.0.0", "10.0.0.7", "255.255.255.255", "::", "::1", "2001:db8::a:0:1"] {
             let parsed: IpAddr = addr.parse().unwrap();
             assert_eq!(text(|out| address(parsed, out)), addr);
