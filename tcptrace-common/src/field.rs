@@ -85,6 +85,10 @@ fields! {
     NetOps = optional "net"."ns.ops",
     /// Number by which it can be opened; since 6.18.
     NetId = extra "net"."ns.ns_id",
+    /// References to it; since 6.18 under another name.
+    NetReferences = extra "net"."ns.__ns_ref",
+    /// The same before 6.18.
+    NetCount = extra "net"."ns.count",
     /// Its place in the list of all network namespaces.
     NetList = optional "net"."list",
     /// Protocol number.

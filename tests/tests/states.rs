@@ -136,6 +136,11 @@ impl Crowd {
         }
         self.client.tell("close last")?;
         self.server.tell("await-close last")?;
+        let acknowledged = Self::client_counts().get("FIN_WAIT2").copied();
+        until("the acknowledgement of each FIN", || {
+            let seen = by_ss(&self.pair.b)?.get("FIN_WAIT2").copied();
+            Ok((seen == acknowledged).then_some(()))
+        })?;
         self.lose()?;
         self.server.tell("close last")?;
         self.server.tell("close first")?;

@@ -141,12 +141,13 @@ fn show_descriptor(
     let sk = unsafe { socket.typed_sock() }?;
     // A full buffer ends this run; the kernel runs the program again for the same descriptor.
     namespaces::hint_socket(meta, task, fd, sk.netns());
-    let mptcp = sk.stream_protocol()? == IPPROTO_MPTCP;
+    // Most sockets go here, so this is asked first.
     let state = sk.state();
     let counts = if state == state::CLOSE { sk.is_dead(socket) } else { holders };
     if !counts || !is_wanted(state) {
         return None;
     }
+    let mptcp = sk.stream_protocol()? == IPPROTO_MPTCP;
     let mut held = Held {
         header: RowHeader::default(),
         holder: HolderRow { fd, ..HolderRow::default() },

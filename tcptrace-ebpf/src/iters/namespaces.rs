@@ -61,7 +61,7 @@ extern "C" fn show_next(_index: u32, walk: *mut Walk) -> i64 {
     // SAFETY: the pointer that `list` gave.
     let walk = unsafe { &mut *walk };
     let net = walk.net;
-    if walk.index >= walk.from && read::<u64>(net, Field::NetOps) == Some(walk.kind) {
+    if walk.index >= walk.from && is_alive(net, walk.kind) {
         let row = NamespaceRow {
             id: read(net, Field::NetId).unwrap_or_default(),
             netns: read(net, Field::NetInum).unwrap_or_default(),
@@ -76,6 +76,14 @@ extern "C" fn show_next(_index: u32, walk: *mut Walk) -> i64 {
     let Some(next) = read_pointer(net, Field::NetList) else { return 1 };
     walk.net = next.wrapping_sub(address(core::ptr::null(), Field::NetList) as usize);
     i64::from(walk.net == walk.first)
+}
+
+/// Whether this is a namespace and not the head of the list, and not about to leave it: where
+/// nothing refers to it any more, the kernel has yet to clear it away, and nobody can enter.
+#[inline(always)]
+fn is_alive(net: *const c_void, kind: u64) -> bool {
+    let references = read::<u32>(net, Field::NetReferences).or_else(|| read(net, Field::NetCount));
+    read::<u64>(net, Field::NetOps) == Some(kind) && references != Some(0)
 }
 
 /// Shows a descriptor for a socket, unless this run has shown a way into its namespace.

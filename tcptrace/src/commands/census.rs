@@ -129,33 +129,35 @@ impl Taking<'_> {
     }
 
     /// One more look at the descriptors, where it can tell something: who holds a socket that was
-    /// opened since the first one or whose descriptor has moved, and the sockets of namespaces that
-    /// could not be read.
+    /// opened since the first one or whose descriptor has moved; and of namespaces that could not
+    /// be read, which of them are still there, and the sockets that processes hold in them.
     fn look_again(&mut self, kernel: &mut Kernel) -> Result<()> {
-        let missed: HashSet<u32> = self.namespaces.missed().collect();
-        let missed: HashSet<u32> =
-            missed.into_iter().filter(|own| is_wanted(self.question.netns, *own)).collect();
         self.census.namespaces = self.namespaces.count_read() as u64;
-        self.census.namespaces_unread = missed.len() as u64;
+        let missed = self.namespaces.missed();
+        let missed: HashSet<u32> =
+            missed.filter(|own| is_wanted(self.question.netns, *own)).collect();
         let unheld: HashSet<u64> = self.unheld.iter().map(Counted::cookie).collect();
-        let mut unread: HashMap<u64, Counted> = HashMap::new();
         if missed.is_empty() && unheld.is_empty() {
             return Ok(());
         }
-        read_descriptors(kernel, Descriptors::All, |row| {
-            let Row::Held(holder, socket) = row else { return };
-            let is_unread = missed.contains(&socket.netns) && !socket.is_dead();
-            if !is_unread && !unheld.contains(&socket.cookie()) {
-                return;
+        let mut later = Namespaces::default();
+        let mut unread: HashMap<u64, Counted> = HashMap::new();
+        read_descriptors(kernel, Descriptors::All, |row| match row {
+            Row::Namespace(row) => later.learn(&row),
+            Row::Held(holder, socket) => {
+                let is_unread = missed.contains(&socket.netns) && !socket.is_dead();
+                if is_unread && !socket.is_mptcp_itself() {
+                    unread.entry(socket.cookie()).or_insert(socket);
+                }
+                if self.question.holders && (is_unread || unheld.contains(&socket.cookie())) {
+                    let holders = &mut self.census.holders;
+                    holders.note(&holder.task, &socket, self.question.is_wanted);
+                }
             }
-            if self.question.holders {
-                let holders = &mut self.census.holders;
-                holders.note(&holder.task, &socket, self.question.is_wanted);
-            }
-            if is_unread && !socket.is_mptcp_itself() {
-                unread.entry(socket.cookie()).or_insert(socket);
-            }
+            Row::Socket(_) => {}
         })?;
+        let still_there = later.missed().filter(|own| missed.contains(own));
+        self.census.namespaces_unread = still_there.count() as u64;
         for socket in unread.into_values().chain(std::mem::take(&mut self.unheld)) {
             (self.each)(&socket, &self.census.holders);
         }

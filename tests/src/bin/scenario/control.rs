@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{alarm, getpgrp};
 
@@ -16,6 +17,12 @@ const LIFE_SECONDS: libc::c_uint = 120;
 /// The process ends after two minutes, whatever happens. Forked children call it again.
 pub fn limit_life() {
     alarm::set(LIFE_SECONDS);
+}
+
+/// As many descriptors as this process may have.
+pub fn raise_descriptor_limit() -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
 }
 
 /// From now on the process and its children end when the test closes its end of standard input,

@@ -3,7 +3,6 @@
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use anyhow::{Context, Result};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::args::Args;
 use crate::control;
@@ -12,15 +11,10 @@ use crate::facts::stage;
 /// Connections to one listener: fewer than the ports that the kernel picks from.
 const TO_ONE: usize = 20_000;
 
-/// Descriptors for everything else.
-const SPARE: u64 = 100;
-
 /// Opens `--count` connections over loopback, both ends here, and keeps them.
 pub fn crowd(args: &Args) -> Result<()> {
     let mut left: usize = args.need("count")?;
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    let limit = hard.max(2 * left as u64 + SPARE);
-    setrlimit(Resource::RLIMIT_NOFILE, limit, limit).context("needs more descriptors")?;
+    control::raise_descriptor_limit()?;
     let mut kept: Vec<(TcpListener, Vec<TcpStream>)> = Vec::new();
     while left > 0 {
         let count = left.min(TO_ONE);
