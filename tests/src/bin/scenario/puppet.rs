@@ -14,6 +14,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::args::Args;
 use crate::{control, facts, fork};
 
+/// How long a child lives: long enough to be looked up in `/proc`.
+const CHILDHOOD: Duration = Duration::from_secs(1);
+
 #[derive(Default)]
 struct Puppet {
     listener: Option<Socket>,
@@ -63,7 +66,8 @@ impl Puppet {
             ["connect-child", address] => {
                 let address: SocketAddr = address.parse()?;
                 let child = fork::child("child", || {
-                    drop(std::net::TcpStream::connect(address)?);
+                    let _connection = std::net::TcpStream::connect(address)?;
+                    std::thread::sleep(CHILDHOOD);
                     Ok(())
                 })?;
                 waitpid(child, None)?;
