@@ -50,7 +50,7 @@ fn cpu_seconds() -> f64 {
 
 fn measure(what: &str, mut format: impl Lines, family: u16) -> Result<()> {
     let wall_offset_ns = 1_795_313_880_000_000_000;
-    let frame = Frame { started_ns: 0, wall_offset_ns, mini_sockets: true };
+    let frame = Frame { started_ns: 0, wall_offset_ns };
     let filter = Filter::<State> { local_ports: vec![443..=443], ..Filter::default() };
     let records: Vec<_> = (0..1000).map(|number| record(number, family)).collect();
     let (mut out, mut bytes) = (Vec::with_capacity(1 << 20), 0);

@@ -35,7 +35,7 @@ pub struct StreamArgs {
     duration: Option<Duration>,
     #[command(flatten)]
     filters: FilterArgs<State>,
-    /// With --pid: also the processes that descend from it; one that ends within ms can be missed
+    /// With --pid: also the processes that descend from it
     #[arg(long, requires = "pid")]
     #[arg(help_heading = "Filters (lists: one of them; all that are given have to hold)")]
     children: bool,

@@ -71,8 +71,7 @@ pub async fn run(plan: &StreamPlan, out: &mut dyn Write) -> Result<Outcome> {
     let mut ring = Ring::take(kernel.ebpf())?;
     let mut notices = Notices::of(&host, &kernel);
     notices.say();
-    let frame =
-        Frame { started_ns, mini_sockets: kernel.follows_mini_sockets(), ..Frame::default() };
+    let frame = Frame { started_ns, ..Frame::default() };
     let mut trace = Trace::new(frame, filter, lines(plan));
     warn("tracing; Ctrl-C to stop");
     stop.count_from(Instant::now());

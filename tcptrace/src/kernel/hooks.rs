@@ -39,8 +39,6 @@ pub enum Group {
 }
 
 impl Group {
-    /// How many hooks follow mini-sockets; one of them is useless alone.
-    pub const MINI_SOCKET_HOOKS: usize = 2;
     /// Every hook.
     pub const ALL: &[Self] = &[
         Self::Snapshots,

@@ -114,14 +114,6 @@ impl Kernel {
         Ok(Self { ebpf, hooks, absent_fields })
     }
 
-    /// Whether FIN_WAIT2 and TIME_WAIT of closed sockets are followed.
-    #[must_use]
-    pub fn follows_mini_sockets(&self) -> bool {
-        let mut hooks = self.hooks.iter().filter(|(hook, _)| hook.group == Group::MiniSockets);
-        let attached = hooks.by_ref().filter(|(_, status)| *status == Status::Attached).count();
-        attached == Group::MINI_SOCKET_HOOKS
-    }
-
     /// Ends of mini-sockets that are not told yet; see [`mini::untold_ends`].
     ///
     /// # Errors

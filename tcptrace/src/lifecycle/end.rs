@@ -55,9 +55,6 @@ pub struct Circumstances {
     pub role: Role,
     /// Whether a process is known to have opened it.
     pub has_opener: bool,
-    /// Whether the lives of mini-sockets are followed: then a full socket that hands its
-    /// FIN_WAIT2 or TIME_WAIT over to one has not ended.
-    pub mini_sockets: bool,
 }
 
 impl End {
@@ -97,7 +94,7 @@ impl End {
     pub fn of(what: &Circumstances) -> Option<Self> {
         match what {
             Circumstances { to, .. } if *to != State::Close => None,
-            Circumstances { error: 0, .. } => what.end_without_error(),
+            Circumstances { error: 0, .. } => Some(what.end_without_error()),
             _ => Some(what.end_with_error()),
         }
     }
@@ -122,13 +119,11 @@ impl Circumstances {
         }
     }
 
-    fn end_without_error(&self) -> Option<End> {
+    fn end_without_error(&self) -> End {
         let is_mini = self.has(transition_flag::MINI_SOCKET);
-        Some(match self.from {
+        match self.from {
             State::LastAck => End::PeerClose,
             State::FinWait2 if is_mini && self.has(transition_flag::EXPIRED) => End::Timeout,
-            // `tcp_time_wait()` makes the mini-socket and closes the full one in one go.
-            State::FinWait2 | State::Closing if self.mini_sockets && !is_mini => return None,
             State::FinWait2 | State::Closing | State::TimeWait => End::LocalClose,
             State::Listen | State::SynSent | State::Close => End::LocalClose,
             State::Established | State::CloseWait | State::SynRecv | State::NewSynRecv
@@ -141,7 +136,7 @@ impl Circumstances {
             | State::SynRecv
             | State::NewSynRecv
             | State::FinWait1 => End::LocalReset,
-        })
+        }
     }
 
     /// Whether it is a listener's child that nobody has accepted: no `struct socket` was ever

@@ -60,8 +60,6 @@ pub struct Frame {
     pub started_ns: u64,
     /// What is to be added to the monotonic clock to get the wall clock, ns.
     pub wall_offset_ns: u64,
-    /// Whether the lives of mini-sockets are followed.
-    pub mini_sockets: bool,
 }
 
 impl Frame {
@@ -78,7 +76,6 @@ impl Frame {
             flags: record.flags,
             role,
             has_opener: opener.is_some(),
-            mini_sockets: self.mini_sockets,
         });
         let ends = Endpoints::from_tuple(&record.tuple);
         Line {
@@ -147,7 +144,7 @@ mod tests {
     use super::*;
     use crate::lifecycle::event::{Event, decode};
 
-    const FRAME: Frame = Frame { started_ns: 100, wall_offset_ns: 1000, mini_sockets: false };
+    const FRAME: Frame = Frame { started_ns: 100, wall_offset_ns: 1000 };
 
     fn record() -> TransitionRecord {
         let mut record = TransitionRecord {

@@ -1,6 +1,6 @@
 //! Which openers the user wants, asked once for each.
 //!
-//! Cgroup, container and ancestors are looked up in `/proc` when the first event of an opener is
+//! Cgroup and container are looked up in `/proc` when the first event of an opener is
 //! read, some ms after it happened: of a process that is gone by then they are not known, and it is
 //! not wanted.
 

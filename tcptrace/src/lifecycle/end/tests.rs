@@ -12,7 +12,6 @@ fn close_from(from: State) -> Circumstances {
         flags: 0,
         role: Role::Passive,
         has_opener: true,
-        mini_sockets: false,
     }
 }
 
@@ -62,10 +61,8 @@ fn an_error_tells_whatever_the_state() {
     ];
     for (from, (error, end)) in states().flat_map(|from| table.map(|row| (from, row))) {
         for flags in [0, ORPHAN, MINI, MINI | EXPIRED] {
-            for mini_sockets in [false, true] {
-                let what = Circumstances { error, flags, mini_sockets, ..close_from(from) };
-                assert_eq!(End::of(&what), Some(end), "{from:?} {error} {flags}");
-            }
+            let what = Circumstances { error, flags, ..close_from(from) };
+            assert_eq!(End::of(&what), Some(end), "{from:?} {error} {flags}");
         }
     }
 }
@@ -101,21 +98,8 @@ fn who_was_never_accepted_goes_with_the_listener() {
 }
 
 #[test]
-fn a_socket_that_a_mini_socket_carries_on_has_not_ended() {
-    for from in states() {
-        let handed = Circumstances { mini_sockets: true, ..close_from(from) };
-        let goes_on = matches!(from, State::FinWait2 | State::Closing);
-        assert_eq!(End::of(&handed).is_none(), goes_on, "{from:?}");
-        // With an error there is no mini-socket.
-        assert!(End::of(&Circumstances { error: 104, ..handed }).is_some());
-    }
-}
-
-#[test]
 fn mini_sockets_end_by_time_or_are_killed() {
-    let mini = |from, flags| {
-        End::of(&Circumstances { flags: MINI | flags, mini_sockets: true, ..close_from(from) })
-    };
+    let mini = |from, flags| End::of(&Circumstances { flags: MINI | flags, ..close_from(from) });
     assert_eq!(mini(State::FinWait2, EXPIRED), Some(End::Timeout));
     assert_eq!(mini(State::FinWait2, 0), Some(End::LocalClose));
     assert_eq!(mini(State::TimeWait, EXPIRED), Some(End::LocalClose));
