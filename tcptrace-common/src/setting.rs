@@ -17,8 +17,8 @@ pub enum Setting {
     /// Address of the kernel's `tw_timer_handler`, by which the timers of mini-sockets are told
     /// from all others; 0: mini-sockets are not followed.
     MiniTimer,
-    /// 1: every transition of every socket is followed. 0: those alone that can begin or end a
-    /// leak, which are three of the ten of a healthy connection.
+    /// 1: every transition of every socket is followed. 0: births, and those alone that can begin or
+    /// end a leak: four of the ten of a healthy connection.
     Follow,
     /// [`filter`] conditions that a transition has to meet to be worth a record.
     Filter,

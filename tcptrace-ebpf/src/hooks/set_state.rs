@@ -38,14 +38,14 @@ fn tcptrace_set_state(ctx: BtfTracePointContext) -> i32 {
     match (from as u8, to as u8) {
         (from, state::SYN_SENT) => opened(sk, from, state::SYN_SENT, role::ACTIVE),
         (from, state::LISTEN) => opened(sk, from, state::LISTEN, role::LISTENER),
-        (from, to) if !is_followed(sk, from, to) => {}
         (state::LISTEN, state::SYN_RECV) => cloned(sk),
+        (from, to) if !is_followed(sk, from, to) => {}
         (from, to) => moved(&ctx, sk, from, to),
     }
     0
 }
 
-/// Whether a transition is one of those that are followed. Leaks begin when the peer closes
+/// Whether a transition is one of those that are followed, births apart. Leaks begin when the peer closes
 /// (CLOSE_WAIT) and when a connection ends that a descriptor holds or that waits for accept(); the
 /// latter leaves a state in which no closed socket can be.
 #[inline(always)]
@@ -87,7 +87,8 @@ fn opened(sk: TypedSock, from: u8, to: u8, role: u8) {
     }
 }
 
-/// A listener's child.
+/// A listener's child. Its birth is always remembered: nothing else tells that a descriptor which
+/// io_uring hands over is that of a connection just accepted.
 #[inline(always)]
 fn cloned(sk: TypedSock) {
     newborn(sk, state::SYN_RECV, role::PASSIVE);

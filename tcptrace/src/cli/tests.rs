@@ -174,7 +174,7 @@ fn states_takes_the_filters_and_every_state() {
     assert_eq!(plan.netns, [NetnsSpec::Pid(7)]);
     assert_eq!(
         usage_error("states --interval 1s"),
-        "--watch is missing, which another option needs; see tcptrace --help"
+        "--watch is missing; see tcptrace --help"
     );
 }
 
