@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::Value;
+use tcptrace_tests::churn::{CONNECTIONS, Churn};
 use tcptrace_tests::netns::NetPair;
 use tcptrace_tests::situation::{Situation, Staged};
 use tcptrace_tests::tool::{self, Finished, Running};
@@ -339,6 +340,28 @@ fn a_full_disk_ends_it_and_leaves_what_fitted() -> Result<()> {
     let replayed = replay(&kept, &[])?.expect_code(0)?;
     ensure!(replayed.stderr.contains("not ended properly"), "{}", replayed.stderr);
     ensure!(replayed.summary()?["type"] == "summary");
+    Ok(())
+}
+
+/// Looks and names take time; what happens meanwhile is recorded too.
+#[test]
+fn no_event_is_lost_while_a_look_goes_on() -> Result<()> {
+    let (dir, pair) = (Dir::new("record-churn")?, NetPair::new()?);
+    let path = dir.file("a.rec");
+    let mut churn = Churn::prepare(&pair)?;
+    let recorder = Running::start(record(&path, &["--interval", "100ms"])?)?;
+    recorder.wait_tracing()?;
+    churn.start()?;
+    let leaked = churn.leaked()?;
+    let recorded = recorder.interrupt()?.expect_code(0)?;
+    ensure!(!recorded.stderr.contains("ring_full"), "{}", recorded.stderr);
+    let events = recorded.stderr.split("a.rec: ").nth(1).context("no count")?;
+    let events: u64 = events.split(' ').next().context("no count")?.parse()?;
+    // Six at least for each: both sides are opened, established and closed.
+    ensure!(events >= 6 * CONNECTIONS, "{events} events");
+    let inode = pair.a.inode()?.to_string();
+    let report = replay(&path, &["--min-age", "0s", "--no-stacks", "--netns", &inode])?;
+    ensure!(report.expect_code(0)?.summary()?["leaks"] == leaked, "not {leaked}");
     Ok(())
 }
 

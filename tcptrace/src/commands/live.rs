@@ -1,6 +1,9 @@
 //! The kernel that runs here as a source of looks.
 
-use anyhow::{Context as _, Result};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
 use bytes::Buf as _;
 use tcptrace_common::counter::Counter;
 use tokio::time::{Instant, sleep_until};
@@ -22,6 +25,9 @@ use super::look::{Ask, Lookout};
 use super::notices::Notices;
 use super::stacks::StackService;
 use super::stop::Stop;
+
+/// How often records are taken up while a look goes on.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The kernel side, loaded, with all that makes its answers readable.
 pub struct Live {
@@ -77,6 +83,19 @@ impl Live {
         self.ring.drain(|bytes| record(bytes.chunk()));
     }
 
+    /// Fills in all names, reading records meanwhile: the symbols of a large program take long.
+    ///
+    /// # Errors
+    ///
+    /// When the thread for it cannot be had.
+    pub fn name(&mut self, leaks: &mut [Leak], record: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let Self { processes, stacks, ring, .. } = self;
+        while_draining(ring, record, || {
+            name_processes(leaks, processes);
+            name_stacks(leaks, stacks);
+        })
+    }
+
     /// Waits for the time of the next look, reading records meanwhile; ends early when it is time
     /// to stop.
     ///
@@ -109,8 +128,8 @@ impl Live {
 
 impl Source for Live {
     fn look(&mut self, record: &mut dyn FnMut(&[u8])) -> Result<Option<Sight>> {
-        self.drain(record);
-        let mut sight = self.lookout.look()?;
+        let lookout = &mut self.lookout;
+        let mut sight = while_draining(&mut self.ring, record, || lookout.look())??;
         if let Some(stacks) = self.stacks.as_ref().filter(|_| self.lookout.sees_all_processes()) {
             stacks.meet(sight.look.rows.servers());
         }
@@ -126,15 +145,40 @@ impl Source for Live {
     }
 
     fn name_processes(&mut self, leaks: &mut [Leak]) {
-        let processes = &mut self.processes;
-        fill_in(leaks, &mut |pid, start_ns| processes.details(pid, start_ns).clone());
+        name_processes(leaks, &mut self.processes);
     }
 
     fn name_stacks(&mut self, leaks: &mut [Leak]) {
-        if let Some(service) = &mut self.stacks {
-            service.catch_up();
-            let wanted = fill_in_stacks(leaks, &mut |id| service.stack(id));
-            service.keep(wanted);
-        }
+        name_stacks(leaks, &mut self.stacks);
     }
+}
+
+fn name_processes(leaks: &mut [Leak], processes: &mut Processes) {
+    fill_in(leaks, &mut |pid, start_ns| processes.details(pid, start_ns).clone());
+}
+
+fn name_stacks(leaks: &mut [Leak], stacks: &mut Option<StackService>) {
+    if let Some(service) = stacks {
+        service.catch_up();
+        let wanted = fill_in_stacks(leaks, &mut |id| service.stack(id));
+        service.keep(wanted);
+    }
+}
+
+/// Does some work in a thread of its own and takes up records until it is done: the ring of a busy
+/// host is full before a look has come to its end.
+fn while_draining<T: Send>(
+    ring: &mut Ring,
+    record: &mut dyn FnMut(&[u8]),
+    work: impl FnOnce() -> T + Send,
+) -> Result<T> {
+    thread::scope(|scope| {
+        let work = thread::Builder::new().name("look".to_owned()).spawn_scoped(scope, work);
+        let work = work.context("cannot start a thread")?;
+        while !work.is_finished() {
+            ring.drain(|bytes| record(bytes.chunk()));
+            thread::sleep(PAUSE);
+        }
+        work.join().map_err(|_| anyhow!("the thread that looks panicked"))
+    })
 }

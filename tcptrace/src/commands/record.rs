@@ -122,11 +122,10 @@ impl Recorder<'_> {
         let Self { live, writer, .. } = self;
         let mut written = Ok(());
         let sight = live.look(&mut |record| keep(&mut written, writer.event(record)))?;
-        written?;
         let Sight { look, findings } = sight.context("the kernel gave no answer")?;
         let mut leaks = findings.leaks;
-        live.name_processes(&mut leaks);
-        live.name_stacks(&mut leaks);
+        live.name(&mut leaks, &mut |record| keep(&mut written, writer.event(record)))?;
+        written?;
         self.lost.clone_from(&look.lost);
         if !writer.look(&look, &leaks)? {
             self.notices.add(
