@@ -9,6 +9,7 @@ pub mod bpf;
 pub mod case;
 pub mod churn;
 pub mod clock;
+pub mod crowd;
 pub mod lines;
 pub mod netns;
 pub mod process;

@@ -172,10 +172,7 @@ fn states_takes_the_filters_and_every_state() {
     assert_eq!(plan.states, [State::CloseWait, State::SynRecv, State::Close]);
     assert_eq!((plan.filter.pids, plan.filter.local_ports), (vec![7], vec![80..=80]));
     assert_eq!(plan.netns, [NetnsSpec::Pid(7)]);
-    assert_eq!(
-        usage_error("states --interval 1s"),
-        "--watch is missing; see tcptrace --help"
-    );
+    assert_eq!(usage_error("states --interval 1s"), "--watch is missing; see tcptrace --help");
 }
 
 #[test]

@@ -80,7 +80,7 @@ pub enum Key {
     Remote(Option<IpAddr>),
     /// Local port; `None`: the kernel has forgotten it.
     LocalPort(Option<u16>),
-    /// Place of a process in [`Holders`]; `None`: no process holds it.
+    /// Place of a process in [`super::Holders`]; `None`: no process holds it.
     Process(Option<u32>),
     /// Inode number of the network namespace.
     Netns(u32),
