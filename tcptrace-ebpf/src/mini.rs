@@ -218,15 +218,15 @@ fn recall(mini: Mini, memory: &mut SocketMemory) {
     }
 }
 
-/// When TIME_WAIT began, ns, to the jiffy: the timer then got its last time, unless a segment came
-/// once more. Where the rate of jiffies is not known, now at the latest.
+/// When TIME_WAIT began at the latest, ns, to the jiffy: the timer then got its last time, unless a
+/// segment came once more; jiffies tell the beginning of the one in which that was. Where the rate of jiffies is not known, now at the latest.
 #[inline(always)]
 fn latest_time_wait(since: u64, now: u64, jiffies: u64, expires: u64) -> u64 {
     let rate = jiffies::rate(now, jiffies);
     if rate == 0 {
         return now;
     }
-    let ago = jiffies.saturating_sub(expires.saturating_sub(TIME_WAIT_S * rate));
+    let ago = jiffies.saturating_sub(expires.saturating_sub(TIME_WAIT_S * rate)).saturating_sub(1);
     now.saturating_sub(ago * 1_000_000_000 / rate).max(since)
 }
 

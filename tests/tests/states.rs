@@ -120,7 +120,7 @@ fn by_process(crowd: &Crowd) -> Result<()> {
     let wanted = [("LISTEN", 3), ("ESTABLISHED", 7), ("CLOSE_WAIT", 9), ("CLOSE", 2)];
     let got = of_key(&mine, &json!({}))?;
     ensure!(got == counts(&wanted), "{got:?}");
-    let named = states(&["-c", "pupp*", "-p", &server.to_string(), "--by", "process"])?;
+    let named = states(&["-c", "act*", "-p", &server.to_string(), "--by", "process"])?;
     ensure!(of(&named, server)? == got && of(&named, client)?.is_empty());
     ensure!(named.summary()?["keys"] == 1, "{:?}", named.summary()?);
     let there = states(&["--cgroup", "/*", "-p", &server.to_string()])?;

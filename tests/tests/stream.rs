@@ -308,6 +308,7 @@ fn killed() -> Result<()> {
     let pair = NetPair::new()?;
     let mut scene = Scene::open(&pair)?;
     scene.client.begin("die")?;
+    scene.stream.life_up_to(&scene.client_side()?, "FIN_WAIT2")?;
     scene.server.act("close")?;
     let asked = scene.stream.life_up_to(&scene.client_side()?, "TIME_WAIT")?;
     asked.expect_carried_on("CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT")?;
@@ -451,7 +452,8 @@ fn a_child_opens_its_own() -> Result<()> {
     let at = scene.at;
     let child: u32 = scene.client.ask(&format!("connect-child {at}"))?.parse()?;
     let from = scene.server.ask("accept")?.parse()?;
-    let life = scene.stream.life(&Which::of(&pair.b, "active")?.at(from).to(at))?;
+    let which = Which::of(&pair.b, "active")?.at(from).to(at);
+    let life = scene.stream.life_up_to(&which, "FIN_WAIT2")?;
     life.expect_opener(child, "child")?;
     Ok(())
 }
