@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::pipe;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
@@ -181,6 +182,16 @@ fn the_table_is_not_too_wide() -> Result<()> {
     Ok(())
 }
 
+/// `timeout -s INT` signals the program and then its group, the program among it.
+#[test]
+fn two_signals_at_once_still_give_the_last_report() -> Result<()> {
+    let running = Running::leaks(&["--interval", "1h"])?;
+    running.signal(Signal::SIGINT)?;
+    running.signal(Signal::SIGINT)?;
+    running.finish(DEADLINE)?.expect_code(0)?.summary()?;
+    Ok(())
+}
+
 /// Nobody reads on: the first signal asks for a last report, the second ends the program.
 #[test]
 fn a_stalled_reader_does_not_keep_it() -> Result<()> {
@@ -201,6 +212,8 @@ fn a_stalled_reader_does_not_keep_it() -> Result<()> {
             let pending = status.lines().find(|line| line.starts_with("ShdPnd"));
             Ok(pending.is_some_and(|line| line.ends_with("0000000000000000")).then_some(()))
         })?;
+        // Two signals at once are one: `timeout` sends them.
+        std::thread::sleep(Duration::from_millis(300));
         kill(pid, Signal::SIGTERM)?;
         until("its end", || Ok(child.try_wait()?))
     });

@@ -1,25 +1,39 @@
 //! When a command that follows the kernel ends: signals and `--duration`.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::low_level::{emulate_default_handler, register};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
+use super::clock::monotonic_ns;
 use super::plan::Until;
 
+/// A second signal counts from so long after the first one, ns: `timeout -s INT` sends two at once,
+/// to the program and to its group.
+const TWICE_AFTER_NS: u64 = 200_000_000;
+
 /// The first signal asks for a last report; where that cannot be written because nobody reads on,
-/// the second one ends the program.
+/// a second one ends the program.
 fn end_at_second_signal() -> Result<()> {
-    let asked = Arc::new(AtomicBool::new(false));
+    let first = Arc::new(AtomicU64::new(0));
     for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_default(signal, Arc::clone(&asked))
-            .and_then(|_| flag::register(signal, Arc::clone(&asked)))
-            .context("cannot watch for signals")?;
+        let first = Arc::clone(&first);
+        let note = move || {
+            let now = monotonic_ns();
+            let before = first.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed).err();
+            if before.is_some_and(|before| now.saturating_sub(before) >= TWICE_AFTER_NS) {
+                // Where that fails there is nothing else to do.
+                let _ = emulate_default_handler(signal);
+            }
+        };
+        // SAFETY: the handler reads a clock, exchanges an integer, and calls what signal-hook
+        // declares to be safe in a handler.
+        unsafe { register(signal, note) }.context("cannot watch for signals")?;
     }
     Ok(())
 }

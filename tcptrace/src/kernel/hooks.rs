@@ -47,6 +47,7 @@ impl Group {
         Self::Eof,
         Self::Stacks,
         Self::MiniSockets,
+        Self::Children,
         Self::Census,
     ];
     /// For `leaks`, with stacks.
