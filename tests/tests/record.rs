@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,7 +16,9 @@ use nix::unistd::mkfifo;
 use serde_json::Value;
 use tcptrace_tests::churn::{CONNECTIONS, Churn};
 use tcptrace_tests::netns::NetPair;
+use tcptrace_tests::puppet::Puppet;
 use tcptrace_tests::situation::{Situation, Staged};
+use tcptrace_tests::stream::{Stream, Which};
 use tcptrace_tests::tool::{self, Finished, Running};
 use tcptrace_tests::wait::{DEADLINE, until};
 
@@ -57,7 +60,7 @@ fn record(path: &Path, options: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-/// `leaks --replay` as nobody, who has no rights at all. The tool is copied to where nobody may
+/// `--replay` as nobody, who has no rights at all. The tool is copied to where nobody may
 /// execute it.
 struct Nobody(PathBuf);
 
@@ -70,9 +73,13 @@ impl Nobody {
     }
 
     fn replay(&self, path: &Path, options: &[&str]) -> Result<Finished> {
+        self.replay_as("leaks", path, options)
+    }
+
+    fn replay_as(&self, subcommand: &str, path: &Path, options: &[&str]) -> Result<Finished> {
         let mut command = Command::new("setpriv");
         let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--"];
-        command.args(nobody).arg(&self.0).args(["leaks", "--replay"]).arg(path).args(options);
+        command.args(nobody).arg(&self.0).args([subcommand, "--replay"]).arg(path).args(options);
         command.env_remove("NO_COLOR").stdin(Stdio::null());
         tool::run(command)
     }
@@ -383,4 +390,62 @@ fn duration_ends_a_recording() -> Result<()> {
     ensure!(traced(&["--once"])? == all[..1], "the first");
     ensure!(traced(&["--interval", "1h"])? == all[..1], "none is due before the end");
     Ok(())
+}
+
+/// A transition, but for what two programs in the kernel measure each for itself.
+fn without_times(line: &Value) -> String {
+    let mut line = line.clone();
+    for field in ["time", "dwell_ns", "dwell_min_ns", "dwell_max_ns"] {
+        line[field] = Value::Null;
+    }
+    line.to_string()
+}
+
+/// The same transitions live and from a recording, and the histogram of their dwells.
+#[test]
+fn stream_and_hist_read_recordings() -> Result<()> {
+    let pair = NetPair::new()?;
+    let dir = Dir::new("events")?;
+    let file = dir.file("events.rec");
+    let (a, b) = (pair.a.inode()?.to_string(), pair.b.inode()?.to_string());
+    let place = ["--netns", a.as_str(), "--netns", b.as_str()];
+    let mut stream = Stream::with(&place)?;
+    let recorder = Running::start(record(&file, &[])?)?;
+    recorder.wait_tracing()?;
+    let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
+    let at = server.listen(SocketAddr::new(pair.a.v4.into(), 0), 16)?;
+    client.connect(at)?;
+    server.act("accept")?;
+    client.act("close")?;
+    std::thread::sleep(Duration::from_millis(300));
+    server.act("close")?;
+    stream.life_up_to(&Which::of(&pair.b, "active")?.to(at), "TIME_WAIT")?;
+    recorder.interrupt()?.expect_code(0)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644))?;
+    let nobody = Nobody::new(&dir)?;
+    let replayed = nobody.replay_as("stream", &file, &[&place[..], &["-o", "json"]].concat())?;
+    let mut told: Vec<String> = replayed
+        .expect_code(0)?
+        .objects()?
+        .iter()
+        .filter(|own| own["type"] == "transition")
+        .map(without_times)
+        .collect();
+    let mut live: Vec<String> = stream
+        .finish()?
+        .objects()?
+        .iter()
+        .filter(|own| own["type"] == "transition")
+        .map(without_times)
+        .collect();
+    told.sort();
+    live.sort();
+    ensure!(told.len() >= 11 && told == live, "live:\n{live:#?}\nreplayed:\n{told:#?}");
+    let hist = nobody.replay_as("hist", &file, &[&place[..], &["-o", "json"]].concat())?;
+    let objects = hist.expect_code(0)?.objects()?;
+    let waited = objects.iter().find(|own| own["state"] == "CLOSE_WAIT").context("CLOSE_WAIT")?;
+    let p50 = waited["p50_ns"].as_u64().context("p50")?;
+    ensure!(waited["count"] == 1 && (300_000_000..900_000_000).contains(&p50), "{waited}");
+    let refusal = nobody.replay_as("stream", &file, &["--cgroup", "/*"])?;
+    refused(refusal, &["--cgroup", "--pid or --comm"])
 }

@@ -33,7 +33,8 @@ Examples:
   tcptrace hist --duration 1m --by local-port    which service keeps its sockets waiting
   tcptrace hist -s close-wait --by comm          who is slow to close
   tcptrace hist --interval 10s -o json           what happened in each 10 s, then the total
-  tcptrace hist --duration 5m --hdr-log x.hlog  for the plotters of HdrHistogram";
+  tcptrace hist --duration 5m --hdr-log x.hlog   for the plotters of HdrHistogram
+  tcptrace hist --replay leaks.rec               what a recording has";
 
 /// How long sockets stay in each state: percentiles and a picture
 #[derive(Args, Debug)]
@@ -42,6 +43,9 @@ pub struct HistArgs {
     /// What to tell apart besides the state; comm is the name of the process that opened the socket
     #[arg(long, value_enum, default_value_t = TypedBy::State, value_name = "WHAT")]
     by: TypedBy,
+    /// Count what this recording has (made by tcptrace record), instead of what happens; needs no root
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["exact", "key_buckets", "ring_size"])]
+    replay: Option<PathBuf>,
     /// Report what happened in each such time; the total comes last
     #[arg(long, value_parser = value::positive_duration, value_name = "DURATION")]
     interval: Option<Duration>,
@@ -86,6 +90,7 @@ impl HistArgs {
         let (filter, netns) = self.filters.plan();
         refuse(&filter)?;
         Ok(HistPlan {
+            replay: self.replay,
             by: self.by.into(),
             interval: self.interval,
             until,

@@ -1,5 +1,6 @@
 //! `tcptrace stream` as typed.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -24,12 +25,16 @@ Examples:
   tcptrace stream -p 4244 --children       a process, and those that it starts
   tcptrace stream -s CLOSE -D 5432         how connections to a database end
   tcptrace stream --time relative -w       seconds since the start, nothing cut
-  tcptrace stream -o json --duration 1m    one minute as JSON Lines";
+  tcptrace stream -o json --duration 1m    one minute as JSON Lines
+  tcptrace stream --replay leaks.rec       what a recording has";
 
 /// Every state transition of every TCP socket, as it happens
 #[derive(Args, Debug)]
 #[command(long_about = ABOUT, after_help = EXAMPLES)]
 pub struct StreamArgs {
+    /// Show what this recording has (made by tcptrace record), instead of what happens; needs no root
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["children", "no_time_wait", "ring_size"])]
+    replay: Option<PathBuf>,
     /// Stop after this time
     #[arg(long, value_parser = value::positive_duration, value_name = "DURATION")]
     duration: Option<Duration>,
@@ -63,6 +68,7 @@ impl StreamArgs {
     pub fn plan(self) -> StreamPlan {
         let (filter, netns) = self.filters.plan();
         StreamPlan {
+            replay: self.replay,
             filter,
             netns,
             children: self.children,

@@ -1,6 +1,7 @@
 //! `tcptrace hist`.
 
 mod census;
+mod replay;
 mod source;
 
 use std::fs::File;
@@ -31,6 +32,9 @@ use source::Source;
 ///
 /// What failed, in one sentence.
 pub async fn run(plan: &HistPlan, out: &mut dyn Write) -> Result<Outcome> {
+    if let Some(path) = &plan.replay {
+        return replay::run(plan, path, out);
+    }
     check_pids(&plan.selection.filter.pids)?;
     let mut selection = plan.selection.clone();
     for spec in &plan.netns {

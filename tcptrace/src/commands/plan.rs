@@ -93,6 +93,8 @@ pub struct RecordPlan {
 /// `tcptrace hist`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistPlan {
+    /// A recording to read instead of the kernel.
+    pub replay: Option<PathBuf>,
     /// What is told apart besides the state.
     pub by: dwell::key::By,
     /// Time from one report to the next; `None`: one report at the end.
@@ -122,6 +124,8 @@ pub struct HistPlan {
 /// `tcptrace stream`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamPlan {
+    /// A recording to read instead of the kernel.
+    pub replay: Option<PathBuf>,
     /// Which transitions; its `netns` is empty until [`Self::netns`] is resolved.
     pub filter: Filter<State>,
     /// Network namespaces as the user named them; empty: all.

@@ -1,4 +1,6 @@
-//! `tcptrace leaks --replay`.
+//! `tcptrace leaks --replay`, and what all replays share.
+
+pub mod events;
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -94,8 +96,13 @@ fn replay(
     Ok(last.leaks())
 }
 
-/// A file or a process of this host says nothing of the one that was recorded.
-fn inodes(named: &[NetnsSpec]) -> Result<Vec<u32>> {
+/// The network namespaces that the user names. A file or a process of this host says nothing of the
+/// one that was recorded.
+///
+/// # Errors
+///
+/// When one is named otherwise than by its number.
+pub fn inodes(named: &[NetnsSpec]) -> Result<Vec<u32>> {
     let inode = |spec: &NetnsSpec| match spec {
         NetnsSpec::Inode(inode) => Ok(*inode),
         NetnsSpec::Path(_) | NetnsSpec::Pid(_) => {
@@ -116,7 +123,8 @@ fn interval(plan: &LeaksPlan, header: &Header) -> Result<u64> {
 }
 
 /// What is lacking at the end of a recording.
-fn cut(state: State) -> Option<Degradation> {
+#[must_use]
+pub fn cut(state: State) -> Option<Degradation> {
     const ENDED: &str = "the recording was not ended properly";
     let sentence = match state {
         State::Ended => return None,

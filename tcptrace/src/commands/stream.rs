@@ -2,6 +2,7 @@
 
 mod loss;
 mod openers;
+mod replay;
 mod trace;
 
 use std::io::{IsTerminal as _, Write};
@@ -50,6 +51,9 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 ///
 /// What failed, in one sentence.
 pub async fn run(plan: &StreamPlan, out: &mut dyn Write) -> Result<Outcome> {
+    if let Some(path) = &plan.replay {
+        return replay::run(plan, path, out);
+    }
     check_pids(&plan.filter.pids)?;
     let mut filter = plan.filter.clone();
     for spec in &plan.netns {

@@ -1,6 +1,7 @@
 //! What the outputs of `stream` get: transitions with their times on the wall and how they ended,
 //! and what the run amounts to.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use tcptrace_common::memory::Task;
@@ -121,7 +122,7 @@ pub struct Summary {
     /// Records that could not be understood; not shown.
     pub damaged: u64,
     /// What was lost: frozen token and count, zero counts included.
-    pub lost: Vec<(&'static str, u64)>,
+    pub lost: Vec<(Cow<'static, str>, u64)>,
     /// What this host lacks.
     pub degradations: Vec<Degradation>,
 }

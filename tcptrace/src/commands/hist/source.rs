@@ -1,5 +1,6 @@
 //! Where dwells come from: counts that the kernel side keeps, or a stream of them.
 
+use std::borrow::Cow;
 use std::future::pending;
 
 use anyhow::{Context as _, Result};
@@ -54,7 +55,7 @@ pub struct Totals {
     /// Dwells counted without their key.
     pub without_key: u64,
     /// Reason and count of what was lost.
-    pub lost: Vec<(&'static str, u64)>,
+    pub lost: Vec<(Cow<'static, str>, u64)>,
 }
 
 impl Source {
@@ -182,7 +183,7 @@ impl Source {
         Ok(Totals {
             events: counters.get(Counter::Transitions),
             without_key: counters.get(Counter::HistogramOther),
-            lost: counters.lost(),
+            lost: counters.lost().into_iter().map(|(token, count)| (token.into(), count)).collect(),
         })
     }
 

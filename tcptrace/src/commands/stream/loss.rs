@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn the_end_says_what_there_was() {
         let mut summary = Summary { events: 1500, shown: 1200, ..Summary::default() };
-        summary.lost = vec![("ring_full", 300), ("memory_full", 0)];
+        summary.lost = vec![("ring_full".into(), 300), ("memory_full".into(), 0)];
         assert_eq!(
             closing_words(&summary),
             "1,200 transitions shown of 1,500 seen, 300 lost, ring_full 300"

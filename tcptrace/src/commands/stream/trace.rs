@@ -121,6 +121,31 @@ impl Trace {
         self.flush(out)
     }
 
+    /// Shows a transition of a recording, whose clocks were so far apart then.
+    ///
+    /// # Errors
+    ///
+    /// When lines cannot be written.
+    pub fn replay(
+        &mut self,
+        transition: &Transition,
+        wall_offset_ns: u64,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        self.frame.wall_offset_ns = wall_offset_ns;
+        self.transition(transition);
+        if self.block.len() >= BLOCK {
+            self.write(out)?;
+        }
+        Ok(())
+    }
+
+    /// What was shown, for the end of a replay.
+    #[must_use]
+    pub fn shown_and_odd(&self) -> (u64, u64) {
+        (self.shown, self.odd)
+    }
+
     /// The wall clock may be set while the trace runs.
     fn set_clock(&mut self) {
         let offset = wall_ns().saturating_sub(monotonic_ns());
@@ -192,7 +217,7 @@ impl Trace {
             shown: self.shown,
             odd: self.odd,
             damaged: self.damaged,
-            lost: counters.lost(),
+            lost: counters.lost().into_iter().map(|(token, count)| (token.into(), count)).collect(),
             degradations: lacks.to_vec(),
         }
     }

@@ -1,5 +1,7 @@
 //! What outputs get of histograms.
 
+use std::borrow::Cow;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -55,7 +57,7 @@ pub struct HistReport {
     /// Dwells since the trace began that were counted without their key.
     pub without_key: u64,
     /// Reason and count of what was lost since the trace began.
-    pub lost: Vec<(&'static str, u64)>,
+    pub lost: Vec<(Cow<'static, str>, u64)>,
     /// What this host lacks.
     pub degradations: Vec<Degradation>,
     /// Kernel release.

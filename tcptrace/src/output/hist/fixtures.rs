@@ -59,7 +59,7 @@ fn report(by: By, dwells: Dwells, stills: Option<&[Still]>) -> HistReport {
         census: stills.is_some(),
         events: 54_321,
         without_key: 0,
-        lost: vec![("ring_full", 0), ("transition_missed", 2)],
+        lost: vec![("ring_full".into(), 0), ("transition_missed".into(), 2)],
         degradations: vec![],
         kernel: "6.18.0".to_owned(),
     }

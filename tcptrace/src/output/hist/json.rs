@@ -138,7 +138,7 @@ struct Summary<'a> {
     still_in_state: Option<u64>,
     without_key: u64,
     events: u64,
-    lost: BTreeMap<&'static str, u64>,
+    lost: BTreeMap<&'a str, u64>,
     degradations: Vec<&'a str>,
     checked_at: String,
 }
@@ -162,7 +162,7 @@ impl<'a> Summary<'a> {
             still_in_state: report.still(),
             without_key: report.without_key,
             events: report.events,
-            lost: report.lost.iter().copied().collect(),
+            lost: report.lost.iter().map(|(token, count)| (token.as_ref(), *count)).collect(),
             degradations: report.degradations.iter().map(|lack| lack.token.as_ref()).collect(),
             checked_at: rfc3339(report.made_at_ns),
         }

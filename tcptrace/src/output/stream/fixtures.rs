@@ -152,7 +152,7 @@ pub fn summary() -> Summary {
         shown: 12,
         odd: 1,
         damaged: 2,
-        lost: vec![("ring_full", 3), ("memory_full", 0)],
+        lost: vec![("ring_full".into(), 3), ("memory_full".into(), 0)],
         degradations: vec![Degradation { token: "no-accept".into(), sentence: "…".into() }],
     }
 }

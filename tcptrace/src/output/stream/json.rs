@@ -124,7 +124,7 @@ struct SummaryObject<'a> {
     shown: u64,
     odd: u64,
     damaged: u64,
-    lost: BTreeMap<&'static str, u64>,
+    lost: BTreeMap<&'a str, u64>,
     degradations: Vec<&'a str>,
 }
 
@@ -141,7 +141,7 @@ impl<'a> SummaryObject<'a> {
             shown: summary.shown,
             odd: summary.odd,
             damaged: summary.damaged,
-            lost: summary.lost.iter().copied().collect(),
+            lost: summary.lost.iter().map(|(token, count)| (token.as_ref(), *count)).collect(),
             degradations: summary.degradations.iter().map(|lack| lack.token.as_ref()).collect(),
         }
     }

@@ -1,0 +1,61 @@
+//! `tcptrace stream --replay`.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::commands::notices::warn;
+use crate::commands::outcome::Outcome;
+use crate::commands::plan::{Format, StreamPlan, Until};
+use crate::commands::replay::events::{Recorded, check_filter};
+use crate::commands::replay::inodes;
+use crate::commands::watch::nanos;
+use crate::lifecycle::filter::Filter;
+use crate::lifecycle::stream::{Frame, Summary};
+
+use super::loss::closing_words;
+use super::trace::Trace;
+
+/// Shows the transitions of a recording.
+///
+/// # Errors
+///
+/// What failed, in one sentence.
+pub fn run(plan: &StreamPlan, path: &Path, out: &mut dyn Write) -> Result<Outcome> {
+    check_filter(&plan.filter)?;
+    let filter = Filter { netns: inodes(&plan.netns)?, ..plan.filter.clone() };
+    let duration = match plan.until {
+        Until::Elapsed(duration) => Some(nanos(duration)),
+        Until::Once | Until::Interrupted => None,
+    };
+    let mut recorded = Recorded::open(path, duration)?;
+    let began = recorded.began_ns();
+    let wall_offset_ns = recorded.events.wall_offset_ns();
+    let frame = Frame { started_ns: began, wall_offset_ns };
+    let mut trace = Trace::new(frame, filter, super::lines(plan));
+    trace.begin(out)?;
+    let (mut events, mut last_ns) = (0, began);
+    while let Some(transition) = recorded.next()? {
+        events += 1;
+        last_ns = last_ns.max(transition.record.time_ns);
+        trace.replay(&transition, recorded.events.wall_offset_ns(), out)?;
+    }
+    let (shown, odd) = trace.shown_and_odd();
+    let summary = Summary {
+        time_ns: last_ns.saturating_add(recorded.events.wall_offset_ns()),
+        kernel: recorded.events.header().kernel.clone(),
+        traced_ns: last_ns - began,
+        events,
+        shown,
+        odd,
+        damaged: 0,
+        lost: recorded.events.lost().to_vec(),
+        degradations: recorded.lacks,
+    };
+    if plan.output.format == Format::Table {
+        warn(&closing_words(&summary));
+    }
+    trace.end(&summary, out)?;
+    Ok(Outcome::Done)
+}
