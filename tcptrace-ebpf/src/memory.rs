@@ -28,12 +28,12 @@ pub fn recall(sk: Sock, cookie: u64) -> Option<&'static mut SocketMemory> {
 }
 
 /// What a memory begins with, in read-only memory: programs have 512 bytes of stack.
-static EMPTY: SocketMemory = SocketMemory::EMPTY;
+const EMPTY: &SocketMemory = &SocketMemory::EMPTY;
 
 /// Starts an empty memory, over whatever was remembered at that address.
 #[inline(always)]
 pub fn begin(sk: Sock) -> Option<&'static mut SocketMemory> {
-    begin_with(sk, &EMPTY)
+    begin_with(sk, EMPTY)
 }
 
 /// As [`begin`], with what is known.
@@ -54,7 +54,7 @@ pub fn recall_or_begin(sk: Sock, cookie: u64) -> Option<&'static mut SocketMemor
     match recall(sk, cookie) {
         Some(memory) => Some(memory),
         None => {
-            let _ = SOCKETS.insert(sk.key(), &EMPTY, u64::from(BPF_NOEXIST));
+            let _ = SOCKETS.insert(sk.key(), EMPTY, u64::from(BPF_NOEXIST));
             let memory = recall(sk, cookie);
             if memory.is_none() {
                 count(Counter::MemoryFull);
