@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader};
 /// 5.10, 6.1, 6.12, 6.18 and 7.3).
 const MINI_TIMER: &str = "tw_timer_handler";
 
-/// Where [`MINI_TIMER`] is; `None` where the kernel does not list it, or hides its addresses
+/// Where that function, `tw_timer_handler`, is; `None` where the kernel does not list it, or hides its addresses
 /// (`kernel.kptr_restrict`, no CAP_SYSLOG).
 #[must_use]
 pub fn mini_timer() -> Option<u64> {
