@@ -1,29 +1,28 @@
 //! `tcptrace hist`.
 
 mod census;
+mod outputs;
 mod replay;
 mod source;
 
-use std::fs::File;
-use std::io::{BufWriter, IsTerminal as _, Write};
+use std::io::Write;
 
-use anyhow::{Context as _, Result};
-use jiff::tz::TimeZone;
+use anyhow::Result;
 use tokio::time::{Instant, sleep_until};
 
 use crate::kernel::host::Host;
 use crate::kernel::netns::inode_of;
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::report::{HistReport, Scope, rows};
-use crate::output::hist::{HdrLog, HistOutput, HistStyle, HistTable, Json};
 use crate::process::selection::check_pids;
 
 use super::clock::{monotonic_ns, wall_ns};
 use super::log;
 use super::notices::warn;
 use super::outcome::Outcome;
-use super::plan::{Format, HistPlan};
+use super::plan::HistPlan;
 use super::stop::Stop;
+use outputs::Outputs;
 use source::Source;
 
 /// Runs until the plan says stop.
@@ -153,52 +152,4 @@ impl<'a> Watch<'a> {
             kernel: self.release.clone(),
         })
     }
-}
-
-/// Where reports go.
-struct Outputs {
-    format: Box<dyn HistOutput>,
-    hdr_log: Option<(HdrLog, BufWriter<File>)>,
-    /// Whether intervals are reported, which then make the log.
-    intervals: bool,
-}
-
-impl Outputs {
-    /// Opens the log.
-    fn open(plan: &HistPlan) -> Result<Self> {
-        let hdr_log = plan.hdr_log.as_ref().map(|path| {
-            let file = File::create(path).with_context(|| {
-                format!("--hdr-log {}: cannot write there; name another file", path.display())
-            })?;
-            anyhow::Ok((HdrLog::default(), BufWriter::new(file)))
-        });
-        Ok(Self {
-            format: renderer(plan),
-            hdr_log: hdr_log.transpose()?,
-            intervals: plan.interval.is_some(),
-        })
-    }
-
-    fn write(&mut self, report: &HistReport, out: &mut dyn Write) -> Result<()> {
-        let is_logged = (report.scope == Scope::Interval) == self.intervals;
-        if let Some((log, file)) = self.hdr_log.as_mut().filter(|_| is_logged) {
-            let written = log.write(report, file).and_then(|()| file.flush());
-            written.context("cannot write the HdrHistogram log")?;
-        }
-        let written = self.format.write(report, out).and_then(|()| out.flush());
-        written.context("cannot write the report")
-    }
-}
-
-fn renderer(plan: &HistPlan) -> Box<dyn HistOutput> {
-    if plan.output.format == Format::Json {
-        return Box::new(Json);
-    }
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    Box::new(HistTable::new(HistStyle {
-        width: if plan.output.wide { HistStyle::WIDE } else { HistStyle::DEFAULT_WIDTH },
-        top: plan.top.unwrap_or(usize::MAX),
-        color: plan.output.color.decide(no_color, std::io::stdout().is_terminal()),
-        zone: TimeZone::system(),
-    }))
 }

@@ -1,15 +1,15 @@
 //! `tcptrace stream`.
 
+mod lines;
 mod loss;
 mod openers;
 mod replay;
 mod trace;
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Result;
-use jiff::tz::TimeZone;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
@@ -22,8 +22,6 @@ use crate::kernel::ring::Ring;
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::socket::State;
 use crate::lifecycle::stream::Frame;
-use crate::output;
-use crate::output::stream::{Json, Lines, Style, Table};
 use crate::process::descendants::with_descendants;
 use crate::process::selection::check_pids;
 
@@ -34,6 +32,7 @@ use super::outcome::Outcome;
 use super::plan::{Format, StreamPlan};
 use super::stop::Stop;
 
+use lines::lines;
 use loss::LossWatch;
 use trace::{Taken, Trace};
 
@@ -108,19 +107,6 @@ fn wish(plan: &StreamPlan, filter: &Filter<State>) -> Wish {
         filter: in_kernel,
         ..Wish::default()
     }
-}
-
-fn lines(plan: &StreamPlan) -> Box<dyn Lines> {
-    if plan.output.format == Format::Json {
-        return Box::new(Json::new());
-    }
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    Box::new(Table::new(Style {
-        width: if plan.output.wide { usize::MAX } else { output::Style::DEFAULT_WIDTH },
-        time: plan.time,
-        color: plan.output.color.decide(no_color, std::io::stdout().is_terminal()),
-        zone: TimeZone::system(),
-    }))
 }
 
 /// Shows what comes until it is time to stop, and then what is still in the ring.

@@ -16,7 +16,7 @@ use crate::lifecycle::dwell::report::{HistReport, Scope, rows};
 use crate::lifecycle::dwell::selection::Selection;
 use crate::lifecycle::filter::Filter;
 
-use super::Outputs;
+use super::outputs::Outputs;
 
 /// Makes the histograms of a recording. Intervals in which nothing ended are left out, and nobody
 /// has looked which sockets are still in a state.

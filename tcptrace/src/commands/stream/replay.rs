@@ -14,6 +14,7 @@ use crate::commands::watch::nanos;
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::stream::{Frame, Summary};
 
+use super::lines::lines;
 use super::loss::closing_words;
 use super::trace::Trace;
 
@@ -33,7 +34,7 @@ pub fn run(plan: &StreamPlan, path: &Path, out: &mut dyn Write) -> Result<Outcom
     let began = recorded.began_ns();
     let wall_offset_ns = recorded.events.wall_offset_ns();
     let frame = Frame { started_ns: began, wall_offset_ns };
-    let mut trace = Trace::new(frame, filter, super::lines(plan));
+    let mut trace = Trace::new(frame, filter, lines(plan));
     trace.begin(out)?;
     let (mut events, mut last_ns) = (0, began);
     while let Some(transition) = recorded.next()? {
