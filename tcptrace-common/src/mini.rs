@@ -58,8 +58,14 @@ impl MiniEnd {
     #[must_use]
     #[inline(always)]
     pub fn unseen_time_wait(&self) -> Option<Move> {
-        let is_unseen = self.memory.state == state::FIN_WAIT2 && self.substate == state::TIME_WAIT;
-        is_unseen.then(|| to_time_wait(&self.memory, self.time_wait_ns, bound::AT_MOST))
+        self.has_moved().then(|| to_time_wait(&self.memory, self.time_wait_ns, bound::AT_MOST))
+    }
+
+    /// Whether it is in TIME_WAIT and was told in FIN_WAIT2 last.
+    #[must_use]
+    #[inline(always)]
+    pub fn has_moved(&self) -> bool {
+        self.memory.state == state::FIN_WAIT2 && self.substate == state::TIME_WAIT
     }
 
     /// The move to CLOSE; [`Self::unseen_time_wait`] has been applied to the memory.

@@ -2,7 +2,8 @@
 //!
 //! The socket's own program and the two timer hooks meet here. A mini-socket is remembered in
 //! `SOCKETS` as any other, by its address. What belongs to one CPU is written with interrupts off
-//! (timer hooks) or with softirqs off (hand-over), so nothing comes in between.
+//! (timer hooks) or with softirqs off (hand-over). A timer that an interrupt moves during a hand-over
+//! can cost one of the young ones its place; then its TIME_WAIT is told with its end.
 
 use core::ffi::c_void;
 
@@ -193,9 +194,11 @@ fn note_end(mini: Mini) {
     end.substate = mini.substate();
     end.expired = u8::from(jiffies >= expires);
     recall(mini, &mut end.memory);
-    let unseen = end.memory.state == state::FIN_WAIT2 && end.substate == state::TIME_WAIT;
-    end.time_wait_ns =
-        if unseen { latest_time_wait(end.memory.since_ns, now, jiffies, expires) } else { 0 };
+    end.time_wait_ns = if end.has_moved() {
+        latest_time_wait(end.memory.since_ns, now, jiffies, expires)
+    } else {
+        0
+    };
     end.sk = mini.key();
 }
 
@@ -219,7 +222,8 @@ fn recall(mini: Mini, memory: &mut SocketMemory) {
 }
 
 /// When TIME_WAIT began at the latest, ns, to the jiffy: the timer then got its last time, unless a
-/// segment came once more; jiffies tell the beginning of the one in which that was. Where the rate of jiffies is not known, now at the latest.
+/// segment came once more; jiffies tell the beginning of the one in which that was. Where the
+/// rate of jiffies is not known, now at the latest.
 #[inline(always)]
 fn latest_time_wait(since: u64, now: u64, jiffies: u64, expires: u64) -> u64 {
     let rate = jiffies::rate(now, jiffies);
@@ -251,7 +255,7 @@ fn settle(started: Option<Mini>) -> bool {
 /// The timer was set to another time: in FIN_WAIT2 because the peer's FIN has come.
 #[inline(always)]
 fn go_on(end: &mut MiniEnd) {
-    if end.memory.state == state::FIN_WAIT2 && end.substate == state::TIME_WAIT {
+    if end.has_moved() {
         let told = to_time_wait(&end.memory, end.time_ns, bound::EXACT);
         tell(&told, end.netns, &end.memory);
         enter(&mut end.memory, &told);

@@ -11,16 +11,16 @@ use anyhow::Result;
 use tokio::time::{Instant, sleep_until};
 
 use crate::kernel::host::Host;
-use crate::kernel::netns::inode_of;
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::report::{HistReport, Scope, rows};
-use crate::process::selection::check_pids;
+use crate::lifecycle::dwell::selection::Selection;
 
 use super::clock::{monotonic_ns, wall_ns};
 use super::log;
 use super::notices::warn;
 use super::outcome::Outcome;
 use super::plan::HistPlan;
+use super::scope::resolve;
 use super::stop::Stop;
 use outputs::Outputs;
 use source::Source;
@@ -34,11 +34,7 @@ pub async fn run(plan: &HistPlan, out: &mut dyn Write) -> Result<Outcome> {
     if let Some(path) = &plan.replay {
         return replay::run(plan, path, out);
     }
-    check_pids(&plan.selection.filter.pids)?;
-    let mut selection = plan.selection.clone();
-    for spec in &plan.netns {
-        selection.filter.netns.push(inode_of(spec)?);
-    }
+    let selection = Selection { filter: resolve(&plan.selection.filter, &plan.netns)? };
     let mut stop = Stop::new(plan.until)?;
     log::to_stderr(plan.verbosity);
     let host = Host::look();

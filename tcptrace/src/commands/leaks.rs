@@ -1,6 +1,6 @@
 //! `tcptrace leaks`.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 
 use anyhow::{Context as _, Result};
 use jiff::tz::TimeZone;
@@ -10,17 +10,17 @@ use tokio::time::Instant;
 use crate::kernel::hooks::Group;
 use crate::kernel::host::Host;
 use crate::kernel::load::Wish;
-use crate::kernel::netns::inode_of;
 use crate::lifecycle::by::By;
 use crate::output::{self, Output};
-use crate::process::selection::check_pids;
 
+use super::color;
 use super::live::Live;
 use super::log;
 use super::look::Ask;
 use super::notices::warn;
 use super::outcome::Outcome;
 use super::plan::{Format, LeaksPlan, Until};
+use super::scope::resolve;
 use super::stop::Stop;
 use super::watch::{Watch, nanos};
 
@@ -30,11 +30,7 @@ use super::watch::{Watch, nanos};
 ///
 /// What failed, in one sentence.
 pub async fn run(plan: &LeaksPlan, out: &mut dyn Write) -> Result<Outcome> {
-    check_pids(&plan.filter.pids)?;
-    let mut filter = plan.filter.clone();
-    for spec in &plan.netns {
-        filter.netns.push(inode_of(spec)?);
-    }
+    let filter = resolve(&plan.filter, &plan.netns)?;
     let mut stop = Stop::new(plan.until)?;
     log::to_stderr(plan.verbosity);
     let host = Host::look();
@@ -86,7 +82,6 @@ pub fn renderer(plan: &LeaksPlan) -> Box<dyn Output> {
 }
 
 fn style(plan: &LeaksPlan) -> output::Style {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let limit = |limit| if plan.output.wide { usize::MAX } else { limit };
     output::Style {
         width: limit(output::Style::DEFAULT_WIDTH),
@@ -94,7 +89,7 @@ fn style(plan: &LeaksPlan) -> output::Style {
         frames: limit(output::Style::DEFAULT_FRAMES),
         native: plan.native,
         stacks: plan.stacks,
-        color: plan.output.color.decide(no_color, std::io::stdout().is_terminal()),
+        color: color::is_wanted(plan.output.color),
         zone: TimeZone::system(),
     }
 }

@@ -48,10 +48,7 @@ impl Live {
     ///
     /// One sentence that says what this host lacks and what to do.
     pub fn start(host: &Host, wish: &Wish, ask: Ask) -> Result<(Self, Notices)> {
-        let mut kernel = Kernel::start(host, wish)?;
-        if wish.verbosity > 0 {
-            log::follow_kernel(kernel.ebpf())?;
-        }
+        let mut kernel = log::load(host, wish)?;
         let ring = Ring::take(kernel.ebpf())?;
         let wants_stacks = wish.groups.contains(&Group::Stacks);
         let stacks = if wants_stacks && kernel.may_take_stacks() {
@@ -139,7 +136,7 @@ impl Source for Live {
         let look = &mut sight.look;
         (look.now_ns, look.wall_ns) = (monotonic_ns(), wall_ns());
         look.events = counters.get(Counter::Transitions);
-        look.lost = counters.lost().into_iter().map(|(token, n)| (token.into(), n)).collect();
+        look.lost = counters.losses();
         look.degradations.clone_from(&self.degradations);
         Ok(Some(sight))
     }

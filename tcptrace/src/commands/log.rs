@@ -6,6 +6,9 @@ use anyhow::{Context as _, Result};
 use aya::Ebpf;
 use aya_log::EbpfLogger;
 
+use crate::kernel::host::Host;
+use crate::kernel::load::{Kernel, Wish};
+
 /// How often the kernel side's messages are fetched.
 const EVERY: Duration = Duration::from_millis(100);
 
@@ -21,12 +24,21 @@ pub fn to_stderr(verbosity: u8) {
     let _ = env_logger::Builder::new().filter_level(level).format_timestamp(None).try_init();
 }
 
-/// Fetches the kernel side's messages from now on, as long as the runtime lives.
+/// Loads the kernel side, and follows its log where the wish asks for one.
 ///
 /// # Errors
 ///
-/// When the loaded object has no log.
-pub fn follow_kernel(ebpf: &mut Ebpf) -> Result<()> {
+/// One sentence that says what this host lacks and what to do.
+pub fn load(host: &Host, wish: &Wish) -> Result<Kernel> {
+    let mut kernel = Kernel::start(host, wish)?;
+    if wish.verbosity > 0 {
+        follow_kernel(kernel.ebpf())?;
+    }
+    Ok(kernel)
+}
+
+/// Fetches the kernel side's messages from now on, as long as the runtime lives.
+fn follow_kernel(ebpf: &mut Ebpf) -> Result<()> {
     let mut logger = EbpfLogger::init(ebpf).context("cannot read the kernel side's log")?;
     tokio::spawn(async move {
         loop {

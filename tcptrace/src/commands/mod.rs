@@ -3,6 +3,7 @@
 mod census;
 pub mod check;
 mod clock;
+mod color;
 mod hist;
 mod leaks;
 mod live;
@@ -14,6 +15,7 @@ mod outcome;
 pub mod plan;
 mod record;
 mod replay;
+mod scope;
 mod stacks;
 mod states;
 mod stop;

@@ -189,6 +189,17 @@ pub enum Until {
     Interrupted,
 }
 
+impl Until {
+    /// The time after which it stops, if that is set.
+    #[must_use]
+    pub const fn elapsed(self) -> Option<Duration> {
+        match self {
+            Self::Elapsed(duration) => Some(duration),
+            Self::Once | Self::Interrupted => None,
+        }
+    }
+}
+
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputPlan {

@@ -70,10 +70,7 @@ fn replay(
         min_age_ns: nanos(plan.min_age),
         netns: filter.netns.clone(),
         interval_ns: interval(plan, &reader.header)?,
-        duration_ns: match plan.until {
-            Until::Elapsed(duration) => Some(nanos(duration)),
-            Until::Once | Until::Interrupted => None,
-        },
+        duration_ns: plan.until.elapsed().map(nanos),
     };
     let release = reader.header.kernel.clone();
     let mut watch = Watch::new(plan, filter, Replay::new(reader, ask, lacks), notices, &release);

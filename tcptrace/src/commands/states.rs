@@ -9,20 +9,21 @@ use tokio::time::{Instant, sleep_until};
 use crate::kernel::hooks::Group;
 use crate::kernel::host::Host;
 use crate::kernel::load::{CensusWish, Kernel, Wish};
-use crate::kernel::netns::inode_of;
 use crate::lifecycle::census::{self, By, CensusReport, Counted, Holders, Process, Tally};
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::report::Party;
+use crate::lifecycle::socket::State;
 use crate::output::census::{Screen, Style, json, table};
 use crate::process::Processes;
-use crate::process::selection::check_pids;
 
 use super::census::{Census, Question, take};
 use super::clock::{monotonic_ns, wall_ns};
+use super::color;
 use super::log;
 use super::notices::Notices;
 use super::outcome::Outcome;
 use super::plan::{Format, StatesPlan, Until};
+use super::scope::resolve;
 use super::stop::Stop;
 
 /// Size of the ring buffer, bytes: nothing is written to it.
@@ -34,18 +35,11 @@ const RING_BYTES: u32 = 4096;
 ///
 /// What failed, in one sentence.
 pub async fn run(plan: &StatesPlan, out: &mut dyn Write) -> Result<Outcome> {
-    check_pids(&plan.filter.pids)?;
-    let mut filter = plan.filter.clone();
-    for spec in &plan.netns {
-        filter.netns.push(inode_of(spec)?);
-    }
+    let filter = resolve(&plan.filter, &plan.netns)?;
     let mut stop = Stop::new(plan.until)?;
     log::to_stderr(plan.verbosity);
     let host = Host::look();
-    let mut kernel = Kernel::start(&host, &wish(plan))?;
-    if plan.verbosity > 0 {
-        log::follow_kernel(kernel.ebpf())?;
-    }
+    let kernel = log::load(&host, &wish(plan))?;
     let notices = Notices::of(&host, &kernel);
     let mut counter = Counter { plan, filter, kernel, notices, release: host.release };
     let mut printer = Printer::new(plan);
@@ -71,7 +65,7 @@ fn wish(plan: &StatesPlan) -> Wish {
     Wish {
         ring_bytes: RING_BYTES,
         verbosity: plan.verbosity,
-        census: CensusWish { states: census::mask(&plan.states), memory: false },
+        census: CensusWish { states: State::bits(&plan.states), memory: false },
         groups: Group::STATES.to_vec(),
         ..Wish::default()
     }
@@ -136,10 +130,9 @@ impl Counter<'_> {
         take(&mut self.kernel, question, &mut each)
     }
 
-    fn states(&self) -> Vec<crate::lifecycle::socket::State> {
+    fn states(&self) -> Vec<State> {
         let wanted = &self.plan.states;
-        let all = census::STATES.into_iter();
-        all.filter(|state| wanted.is_empty() || wanted.contains(state)).collect()
+        census::states().filter(|state| wanted.is_empty() || wanted.contains(state)).collect()
     }
 
     /// Says what of the host this count could not show.
@@ -182,10 +175,9 @@ impl Printer {
             return Self::Json;
         }
         let is_terminal = std::io::stdout().is_terminal();
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let style = Style {
             width: if plan.output.wide { usize::MAX } else { Style::DEFAULT_WIDTH },
-            color: plan.output.color.decide(no_color, is_terminal),
+            color: color::is_wanted(plan.output.color),
             zone: TimeZone::system(),
         };
         let redraws = plan.until != Until::Once && is_terminal;

@@ -66,9 +66,7 @@ impl Stop {
 
     /// Lets `--duration` begin: with the trace, not with the loading of programs.
     pub fn count_from(&mut self, start: Instant) {
-        if let Until::Elapsed(duration) = self.until {
-            self.deadline = start.checked_add(duration);
-        }
+        self.deadline = self.until.elapsed().and_then(|duration| start.checked_add(duration));
     }
 
     /// Whether the report that was just made is the last one.

@@ -17,19 +17,18 @@ use crate::kernel::filter::KernelFilter;
 use crate::kernel::hooks::Group;
 use crate::kernel::host::Host;
 use crate::kernel::load::{Kernel, Wish};
-use crate::kernel::netns::inode_of;
 use crate::kernel::ring::Ring;
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::socket::State;
 use crate::lifecycle::stream::Frame;
 use crate::process::descendants::with_descendants;
-use crate::process::selection::check_pids;
 
 use super::clock::monotonic_ns;
 use super::log;
 use super::notices::{Notices, warn};
 use super::outcome::Outcome;
 use super::plan::{Format, StreamPlan};
+use super::scope::resolve;
 use super::stop::Stop;
 
 use lines::lines;
@@ -53,11 +52,7 @@ pub async fn run(plan: &StreamPlan, out: &mut dyn Write) -> Result<Outcome> {
     if let Some(path) = &plan.replay {
         return replay::run(plan, path, out);
     }
-    check_pids(&plan.filter.pids)?;
-    let mut filter = plan.filter.clone();
-    for spec in &plan.netns {
-        filter.netns.push(inode_of(spec)?);
-    }
+    let mut filter = resolve(&plan.filter, &plan.netns)?;
     let mut stop = Stop::new(plan.until)?;
     log::to_stderr(plan.verbosity);
     let host = Host::look();
@@ -67,10 +62,7 @@ pub async fn run(plan: &StreamPlan, out: &mut dyn Write) -> Result<Outcome> {
         // The kernel side follows children from their birth; /proc forgets them at their end.
         filter.pids.clear();
     }
-    let mut kernel = Kernel::start(&host, &wish)?;
-    if plan.verbosity > 0 {
-        log::follow_kernel(kernel.ebpf())?;
-    }
+    let mut kernel = log::load(&host, &wish)?;
     let mut ring = Ring::take(kernel.ebpf())?;
     let mut notices = Notices::of(&host, &kernel);
     notices.say();
@@ -99,7 +91,7 @@ fn wish(plan: &StreamPlan, filter: &Filter<State>) -> Wish {
         in_kernel.pids = with_descendants(&filter.pids);
     }
     Wish {
-        record_states: filter.state_bits(),
+        record_states: State::bits(&filter.states),
         follow: true,
         ring_bytes: plan.ring_bytes,
         verbosity: plan.verbosity,

@@ -1,5 +1,6 @@
 //! The kernel side's counters.
 
+use std::borrow::Cow;
 use std::fs;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
@@ -33,6 +34,12 @@ impl Counters {
         own.map(|(counter, value)| (counter.token(), *value))
             .chain([(RECURSION, self.recursion)])
             .collect()
+    }
+
+    /// The same as reports have it, which may also come from a recording.
+    #[must_use]
+    pub fn losses(&self) -> Vec<(Cow<'static, str>, u64)> {
+        self.lost().into_iter().map(|(token, count)| (token.into(), count)).collect()
     }
 }
 

@@ -41,6 +41,36 @@ impl State {
         (state::NEW_SYN_RECV, Self::NewSynRecv, "NEW_SYN_RECV"),
     ];
 
+    /// In the order in which a connection goes through them: this side closing first, then the other.
+    pub const LIFE: [Self; 12] = [
+        Self::Listen,
+        Self::SynSent,
+        Self::NewSynRecv,
+        Self::SynRecv,
+        Self::Established,
+        Self::FinWait1,
+        Self::FinWait2,
+        Self::Closing,
+        Self::TimeWait,
+        Self::CloseWait,
+        Self::LastAck,
+        Self::Close,
+    ];
+
+    /// Its place in [`Self::LIFE`].
+    #[must_use]
+    pub fn life_order(self) -> usize {
+        Self::LIFE.iter().position(|own| *own == self).unwrap_or(Self::LIFE.len())
+    }
+
+    /// Some states as the kernel side wants them: bit `1 << number` for each; none stands for all.
+    #[must_use]
+    pub fn bits(states: &[Self]) -> u64 {
+        let wanted = |state: &Self| states.is_empty() || states.contains(state);
+        let numbers = Self::ALL.iter().filter(|(_, state, _)| wanted(state));
+        numbers.fold(0, |bits, (number, ..)| bits | 1 << number)
+    }
+
     /// The state with the kernel's number `number`.
     #[must_use]
     pub fn from_kernel(number: u8) -> Option<Self> {

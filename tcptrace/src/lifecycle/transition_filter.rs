@@ -15,14 +15,6 @@ impl Filter<State> {
         any_or_empty(&self.states, |state| *state == line.from || *state == line.to)
             && self.matches_place(&line.ends, line.netns)
     }
-
-    /// The states that are asked for: bit `1 << number` for each.
-    #[must_use]
-    pub fn state_bits(&self) -> u64 {
-        let wanted = |state: &State| any_or_empty(&self.states, |own| own == state);
-        let numbers = State::ALL.iter().filter(|(_, state, _)| wanted(state));
-        numbers.fold(0, |bits, (number, ..)| bits | 1 << number)
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Where the reports of `hist` go.
 
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal as _, Write};
+use std::io::{BufWriter, Write};
 
 use anyhow::{Context as _, Result};
 use jiff::tz::TimeZone;
 
+use crate::commands::color;
 use crate::commands::plan::{Format, HistPlan};
 use crate::lifecycle::dwell::report::{HistReport, Scope};
 use crate::output::hist::{HdrLog, HistOutput, HistStyle, HistTable, Json};
@@ -54,11 +55,10 @@ fn renderer(plan: &HistPlan) -> Box<dyn HistOutput> {
     if plan.output.format == Format::Json {
         return Box::new(Json);
     }
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     Box::new(HistTable::new(HistStyle {
         width: if plan.output.wide { HistStyle::WIDE } else { HistStyle::DEFAULT_WIDTH },
         top: plan.top.unwrap_or(usize::MAX),
-        color: plan.output.color.decide(no_color, std::io::stdout().is_terminal()),
+        color: color::is_wanted(plan.output.color),
         zone: TimeZone::system(),
     }))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::commands::outcome::Outcome;
-use crate::commands::plan::{HistPlan, Until};
+use crate::commands::plan::HistPlan;
 use crate::commands::replay::events::{Recorded, check_filter};
 use crate::commands::replay::inodes;
 use crate::commands::watch::nanos;
@@ -28,11 +28,7 @@ pub fn run(plan: &HistPlan, path: &Path, out: &mut dyn Write) -> Result<Outcome>
     check_filter(&plan.selection.filter)?;
     let filter = Filter { netns: inodes(&plan.netns)?, ..plan.selection.filter.clone() };
     let selection = Selection { filter };
-    let duration = match plan.until {
-        Until::Elapsed(duration) => Some(nanos(duration)),
-        Until::Once | Until::Interrupted => None,
-    };
-    let mut recorded = Recorded::open(path, duration)?;
+    let mut recorded = Recorded::open(path, plan.until.elapsed().map(nanos))?;
     let mut outputs = Outputs::open(plan)?;
     let mut tally = Tally::new(plan, recorded.began_ns());
     while let Some(transition) = recorded.next()? {

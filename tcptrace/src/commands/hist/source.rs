@@ -9,7 +9,7 @@ use tcptrace_common::Wire as _;
 use tcptrace_common::counter::Counter;
 
 use crate::commands::clock::monotonic_ns;
-use crate::commands::log::follow_kernel;
+use crate::commands::log::load;
 use crate::commands::notices::{Notices, warn};
 use crate::commands::plan::HistPlan;
 use crate::kernel::census::Descriptors;
@@ -26,6 +26,7 @@ use crate::lifecycle::dwell::selection::Selection;
 use crate::lifecycle::event::{self, Event};
 use crate::lifecycle::mini;
 use crate::lifecycle::report::Degradation;
+use crate::lifecycle::socket::State;
 
 use super::census::still_in_state;
 
@@ -68,10 +69,7 @@ impl Source {
     pub fn start(plan: &HistPlan, selection: Selection, host: &Host) -> Result<Self> {
         let beyond = selection.beyond_counts(plan.by);
         let streamed = plan.exact || beyond.is_some();
-        let mut kernel = Kernel::start(host, &wish(plan, &selection, streamed))?;
-        if plan.verbosity > 0 {
-            follow_kernel(kernel.ebpf())?;
-        }
+        let mut kernel = load(host, &wish(plan, &selection, streamed))?;
         if !selection.filter.pids.is_empty() && !host.in_initial_pid_namespace {
             // The first run of an iterator tells the kernel side whose pids count.
             kernel.count_descriptors(Descriptors::Dead, |_| Ok(()))?;
@@ -183,7 +181,7 @@ impl Source {
         Ok(Totals {
             events: counters.get(Counter::Transitions),
             without_key: counters.get(Counter::HistogramOther),
-            lost: counters.lost().into_iter().map(|(token, count)| (token.into(), count)).collect(),
+            lost: counters.losses(),
         })
     }
 
@@ -194,7 +192,7 @@ impl Source {
 }
 
 fn wish(plan: &HistPlan, selection: &Selection, streamed: bool) -> Wish {
-    let states = selection.filter.state_bits();
+    let states = State::bits(&selection.filter.states);
     let counted = HistogramWish { states, by: plan.by, key_buckets: plan.key_buckets };
     let filter = &selection.filter;
     let needs_openers = plan.by == By::Comm || !filter.pids.is_empty() || !filter.comms.is_empty();

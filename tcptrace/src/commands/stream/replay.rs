@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::commands::notices::warn;
 use crate::commands::outcome::Outcome;
-use crate::commands::plan::{Format, StreamPlan, Until};
+use crate::commands::plan::{Format, StreamPlan};
 use crate::commands::replay::events::{Recorded, check_filter};
 use crate::commands::replay::inodes;
 use crate::commands::watch::nanos;
@@ -26,11 +26,7 @@ use super::trace::Trace;
 pub fn run(plan: &StreamPlan, path: &Path, out: &mut dyn Write) -> Result<Outcome> {
     check_filter(&plan.filter)?;
     let filter = Filter { netns: inodes(&plan.netns)?, ..plan.filter.clone() };
-    let duration = match plan.until {
-        Until::Elapsed(duration) => Some(nanos(duration)),
-        Until::Once | Until::Interrupted => None,
-    };
-    let mut recorded = Recorded::open(path, duration)?;
+    let mut recorded = Recorded::open(path, plan.until.elapsed().map(nanos))?;
     let began = recorded.began_ns();
     let wall_offset_ns = recorded.events.wall_offset_ns();
     let frame = Frame { started_ns: began, wall_offset_ns };

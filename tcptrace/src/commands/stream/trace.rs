@@ -217,7 +217,7 @@ impl Trace {
             shown: self.shown,
             odd: self.odd,
             damaged: self.damaged,
-            lost: counters.lost().into_iter().map(|(token, count)| (token.into(), count)).collect(),
+            lost: counters.losses(),
             degradations: lacks.to_vec(),
         }
     }

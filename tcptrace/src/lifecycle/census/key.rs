@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::STATES;
+use super::states;
 use crate::lifecycle::socket::State;
 
 /// What sockets are counted by, besides their state.
@@ -67,7 +67,7 @@ impl Counts {
 
     /// The states that a socket is in, in the order of life.
     pub fn states(&self) -> impl Iterator<Item = State> {
-        STATES.into_iter().filter(|state| self.get(*state) > 0)
+        states().filter(|state| self.get(*state) > 0)
     }
 }
 

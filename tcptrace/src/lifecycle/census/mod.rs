@@ -19,28 +19,10 @@ pub use report::{CensusReport, KeyCounts, KeyName};
 pub use rows::{Decoder, Row};
 pub use tally::Tally;
 
-/// The states in the order of a connection's life. `SYN_RECV` stands for requests too, and `CLOSE`
-/// for dead sockets alone.
-pub const STATES: [State; 11] = [
-    State::Listen,
-    State::SynSent,
-    State::SynRecv,
-    State::Established,
-    State::FinWait1,
-    State::FinWait2,
-    State::Closing,
-    State::TimeWait,
-    State::CloseWait,
-    State::LastAck,
-    State::Close,
-];
-
-/// These states as the kernel side wants them: bit `1 << number`. None stands for all.
-#[must_use]
-pub fn mask(states: &[State]) -> u64 {
-    let wanted = |state: &State| states.is_empty() || states.contains(state);
-    let numbers = State::ALL.iter().filter(|(_, state, _)| wanted(state));
-    numbers.fold(0, |mask, (number, ..)| mask | 1 << number)
+/// The states that are counted, in the order of a connection's life. `SYN_RECV` stands for requests
+/// too, and `CLOSE` for dead sockets alone.
+pub fn states() -> impl Iterator<Item = State> {
+    State::LIFE.into_iter().filter(|state| *state != State::NewSynRecv)
 }
 
 /// A socket that is counted.

@@ -127,7 +127,7 @@ pub fn rows(dwells: Dwells, stills: BTreeMap<(Key, State), Tally>) -> Vec<Row> {
     let mut rows: Vec<Row> = joined.into_values().collect();
     let place = |row: &Row| {
         let size = sizes.get(&row.key).copied().unwrap_or_default();
-        (row.key == Key::Other, Reverse(size), row.key.clone(), life_order(row.state))
+        (row.key == Key::Other, Reverse(size), row.key.clone(), row.state.life_order())
     };
     rows.sort_by_cached_key(place);
     rows
@@ -138,24 +138,4 @@ impl Row {
         let tallies = self.dwells.iter().chain(&self.still);
         tallies.map(|tally| tally.count() + tally.unknown).sum()
     }
-}
-
-/// States in the order in which a connection goes through them, first this side closing first, then
-/// the other.
-fn life_order(state: State) -> usize {
-    const ORDER: [State; 12] = [
-        State::Listen,
-        State::SynSent,
-        State::NewSynRecv,
-        State::SynRecv,
-        State::Established,
-        State::FinWait1,
-        State::FinWait2,
-        State::Closing,
-        State::TimeWait,
-        State::CloseWait,
-        State::LastAck,
-        State::Close,
-    ];
-    ORDER.iter().position(|own| *own == state).unwrap_or(ORDER.len())
 }

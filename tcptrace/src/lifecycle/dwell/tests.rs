@@ -206,8 +206,8 @@ fn a_name_needs_a_stream_unless_it_is_the_key() {
 #[test]
 fn states_are_chosen_by_bits() {
     let only = states(vec![State::CloseWait, State::SynSent]);
-    assert_eq!(only.filter.state_bits(), 1 << 8 | 1 << 2);
-    assert_eq!(Selection::default().filter.state_bits(), 0b1_1111_1111_1110);
+    assert_eq!(State::bits(&only.filter.states), 1 << 8 | 1 << 2);
+    assert_eq!(State::bits(&Selection::default().filter.states), 0b1_1111_1111_1110);
     assert!(only.keeps_state(State::CloseWait) && !only.keeps_state(State::Established));
 }
 

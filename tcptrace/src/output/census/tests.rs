@@ -1,7 +1,7 @@
 use serde_json::{Map, Value};
 
 use super::*;
-use crate::lifecycle::census::{By, CensusReport, Counts, KeyCounts, KeyName, Process, STATES};
+use crate::lifecycle::census::{By, CensusReport, Counts, KeyCounts, KeyName, Process, states};
 use crate::lifecycle::report::Degradation;
 use crate::lifecycle::text::is_hazard;
 use crate::output::cell;
@@ -37,7 +37,7 @@ fn report(by: By, keys: Vec<KeyCounts>) -> CensusReport {
         checked_at_ns: 1_795_313_880_000_000_001,
         took_ns: 12_000_000,
         by,
-        states: STATES.to_vec(),
+        states: states().collect(),
         keys,
         top: Some(20),
         total: all(),
