@@ -71,7 +71,7 @@ pub static SEEN: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1 << 14, 0)
 pub static STACK_SCRATCH: PerCpuArray<Record> = PerCpuArray::with_max_entries(ASKERS, 0);
 
 /// The pid namespace of the tool: address of its `struct pid_namespace` and its depth. Written
-/// by the first iterator run, used only where the tool is not in the initial pid namespace.
+/// by `tcptrace_observer`, used only where the tool is not in the initial pid namespace.
 #[map]
 pub static OBSERVER: Array<[u64; 2]> = Array::with_max_entries(1, 0);
 

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tcptrace_tests::netns::NetPair;
 use tcptrace_tests::situation::Situation;
@@ -82,6 +82,43 @@ PYTHON
     let leak = leak.ok_or_else(|| anyhow::anyhow!("no leak of pid {pid}: {leaks:?}"))?;
     ensure!(leak["holders"][0]["comm"] == "python3", "{leak}");
     ensure!(leak["holders"][0]["exe"].is_string(), "{leak}");
+    Ok(())
+}
+
+/// Events name openers by the pids of the tool's pid namespace too, and `-p` takes those.
+#[test]
+fn events_in_a_pid_namespace() -> Result<()> {
+    let script = r#"
+        ip link set lo up
+        python3 - <<'PYTHON' &
+import socket, time
+listener = socket.create_server(("127.0.0.1", 4711))
+while True:
+    listener.accept()[0].close()
+PYTHON
+        python3 - <<'PYTHON' &
+import os, socket, time
+print(os.getpid(), flush=True)
+for _ in range(60):
+    try:
+        socket.create_connection(("127.0.0.1", 4711)).recv(1)
+    except ConnectionRefusedError:
+        pass
+    time.sleep(0.1)
+PYTHON
+        $0 stream -o json -p $! --duration 3s
+        kill %1 %2
+    "#;
+    let mut command = Command::new("unshare");
+    command.args(["-p", "-f", "-n", "--mount-proc", "sh", "-c", script]).arg(tool::executable()?);
+    let finished = tool::run(command)?;
+    let (pid, lines) = finished.stdout.split_first().context("nothing printed")?;
+    let pid: u32 = pid.text().trim().parse()?;
+    let lines: Result<Vec<Value>> = lines.iter().map(tool::json).collect();
+    let openers: Vec<Value> = lines?.iter().map(|line| line["pid"].clone()).collect();
+    ensure!(openers.len() > 5, "only {openers:?}; {}", finished.stderr);
+    let ours = openers.iter().filter(|opener| **opener == pid).count();
+    ensure!(ours + 1 == openers.len(), "{pid}, but {openers:?}");
     Ok(())
 }
 

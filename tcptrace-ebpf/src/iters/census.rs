@@ -17,7 +17,7 @@ use tcptrace_common::tcp::{IPPROTO_MPTCP, state};
 use crate::config::setting;
 use crate::iters::{Arguments, Meta, Output, memory_of, namespaces};
 use crate::sock::{Sock, Socket};
-use crate::task::{process_of, remember_observer};
+use crate::task::process_of;
 
 /// The sockets of one network namespace: that in which the iterator is opened.
 #[unsafe(no_mangle)]
@@ -113,9 +113,6 @@ fn full(sk: Sock, row: &mut CensusRow) {
 fn descriptor(arguments: Arguments, holders: bool) {
     // SAFETY: `struct bpf_iter__task_file` is (meta, task, fd, file), each in a 64-bit word.
     let (task, fd, file) = unsafe { (arguments.get(1), arguments.get(2), arguments.get(3)) };
-    if setting(Setting::TranslatePids) != 0 {
-        remember_observer();
-    }
     if !task.is_null() && !file.is_null() {
         namespaces::list(arguments.meta());
         show_descriptor(arguments.meta(), task, fd as u32, file, holders);

@@ -12,6 +12,7 @@ use crate::sock::Sock;
 
 mod census;
 mod namespaces;
+mod observer;
 mod task_file;
 mod tcp;
 

@@ -8,13 +8,11 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::bpf_sock_from_file;
 use tcptrace_common::row::{HolderRow, RowHeader, SocketRow, kind};
-use tcptrace_common::setting::Setting;
 
-use crate::config::setting;
 use crate::iters::{Arguments, Meta, namespaces, remembered, socket_length};
 use crate::maps::SCRATCH;
 use crate::sock::Socket;
-use crate::task::{process_of, remember_observer};
+use crate::task::process_of;
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
@@ -22,9 +20,6 @@ extern "C" fn tcptrace_iter_file(ctx: *const *const c_void) -> i32 {
     let arguments = Arguments(ctx);
     // SAFETY: `struct bpf_iter__task_file` is (meta, task, fd, file), each in a 64-bit word.
     let (task, fd, file) = unsafe { (arguments.get(1), arguments.get(2), arguments.get(3)) };
-    if setting(Setting::TranslatePids) != 0 {
-        remember_observer();
-    }
     if !task.is_null() && !file.is_null() {
         namespaces::list(arguments.meta());
         show(arguments.meta(), task, fd as u32, file);

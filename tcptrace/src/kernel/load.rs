@@ -15,7 +15,7 @@ use super::histogram::{self, HistogramWish};
 use super::hooks::{Group, HOOKS, Hook, Status};
 use super::host::{Host, raise_descriptor_limit};
 use super::tracefs::with_tracefs;
-use super::{census, counters, mini, offsets, snapshot, symbols};
+use super::{census, counters, mini, observer, offsets, snapshot, symbols};
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::key::By;
 
@@ -108,6 +108,10 @@ impl Kernel {
             .load(PROGRAMS)
             .map_err(|error| explain(host, anyhow!(error)))?;
         wish.filter.write(&mut ebpf)?;
+        if !host.in_initial_pid_namespace {
+            observer::introduce(&mut ebpf, &types)
+                .context("cannot tell which pid namespace this is")?;
+        }
         let may_follow = settings[Setting::MiniTimer as usize] != 0;
         let hooks = attach(&mut ebpf, &btf, &types, wish, may_follow);
         let hooks = hooks.map_err(|error| explain(host, error))?;

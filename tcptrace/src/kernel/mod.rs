@@ -10,6 +10,7 @@ pub mod host;
 pub mod load;
 pub mod mini;
 pub mod netns;
+mod observer;
 pub mod offsets;
 mod plain;
 pub mod ring;

@@ -12,7 +12,6 @@ use crate::commands::clock::monotonic_ns;
 use crate::commands::log::load;
 use crate::commands::notices::{Notices, warn};
 use crate::commands::plan::HistPlan;
-use crate::kernel::census::Descriptors;
 use crate::kernel::filter::KernelFilter;
 use crate::kernel::histogram::HistogramWish;
 use crate::kernel::hooks::Group;
@@ -70,10 +69,6 @@ impl Source {
         let beyond = selection.beyond_counts(plan.by);
         let streamed = plan.exact || beyond.is_some();
         let mut kernel = load(host, &wish(plan, &selection, streamed))?;
-        if !selection.filter.pids.is_empty() && !host.in_initial_pid_namespace {
-            // The first run of an iterator tells the kernel side whose pids count.
-            kernel.count_descriptors(Descriptors::Dead, |_| Ok(()))?;
-        }
         let stream = match streamed {
             true => Some(Stream { ring: Ring::take(kernel.ebpf())?, dwells: Dwells::streamed() }),
             false => None,
