@@ -31,13 +31,16 @@ macro_rules! counters {
 counters! {
     /// State transitions of TCP sockets.
     Transitions = "transitions" seen,
+    /// State transitions that mini-sockets made.
+    MiniTransitions = "mini_transitions" seen,
     /// Opened sockets whose opener was captured.
     Openers = "openers" seen,
     /// Reads that delivered end-of-file.
     EofReads = "eof_reads" seen,
     /// Records that did not fit into the ring buffer.
     RingFull = "ring_full" loss,
-    /// Sockets that could not be remembered: the map was full or memory was short.
+    /// Transitions, accepts and ends of file of sockets that could not be remembered: the map was
+    /// full or memory was short.
     MemoryFull = "memory_full" loss,
     /// Memories of an earlier socket at the same address, thrown away: its end was missed.
     MemoryStale = "memory_stale" loss,

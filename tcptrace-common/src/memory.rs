@@ -1,11 +1,15 @@
 //! What the kernel side remembers of a socket while it lives.
 //!
-//! The map `SOCKETS` holds one [`SocketMemory`] for each TCP socket, keyed by the address of its
+//! The kernel side keeps one [`SocketMemory`] for each TCP socket, keyed by the address of its
 //! `struct sock`, from its first transition (or accept, or end-of-file) to `tcp_destroy_sock`.
 //! Addresses are reused within microseconds, so a memory counts only where its cookie equals
 //! that of the socket it is joined with.
 
 use crate::wire;
+
+/// For so many sockets there is room in the near part of the memory, which is a table of the kernel
+/// side's own, before any goes to the far part, the map `SOCKETS`.
+pub const NEAR_SOCKETS: u32 = 1 << 14;
 
 /// How the socket came to its connection.
 pub mod role {
@@ -95,7 +99,7 @@ pub struct SocketMemory {
     pub opened_ns: u64,
     /// When a read first delivered end-of-file.
     pub eof_ns: u64,
-    /// For a listener: when accept() last succeeded on it.
+    /// For a listener: when accept() last succeeded on it, or up to 100 ms before.
     pub last_accept_ns: u64,
     /// Stack of the call that opened it, see [`crate::stack`].
     pub open_stack: u64,
@@ -119,7 +123,9 @@ pub struct SocketMemory {
     /// [`memory_flag`].
     pub flags: u8,
     /// Padding.
-    pub pad: [u8; 5],
+    pub pad: u8,
+    /// Inode number of the network namespace; 0: nobody has asked for it yet.
+    pub netns: u32,
 }
 wire!(SocketMemory, 184);
 
@@ -142,6 +148,7 @@ impl SocketMemory {
         state: 0,
         role: 0,
         flags: 0,
-        pad: [0; 5],
+        pad: 0,
+        netns: 0,
     };
 }

@@ -30,6 +30,8 @@ pub enum Setting {
     CensusStates,
     /// 1: a census tells what is remembered of each socket.
     CensusMemory,
+    /// 1: sockets are remembered near, as long as there is room.
+    Near,
 }
 
 /// Bits of [`Setting::Filter`]: all that are set have to hold. What is not known holds for none.
@@ -59,4 +61,4 @@ pub mod filter {
 }
 
 /// How many settings there are: the length of `SETTINGS`.
-pub const COUNT: usize = 11;
+pub const COUNT: usize = 12;

@@ -17,7 +17,6 @@ pub struct Transition {
     pub to: u8,
     pub time_ns: u64,
     pub dwell_ns: u64,
-    pub netns: u32,
     pub error: i32,
     pub bound: u8,
     pub flags: u8,
@@ -26,13 +25,12 @@ pub struct Transition {
 impl Transition {
     /// That of a mini-socket.
     #[inline(always)]
-    pub fn of_mini(told: &Move, netns: u32) -> Self {
+    pub fn of_mini(told: &Move) -> Self {
         Self {
             from: told.from,
             to: told.to,
             time_ns: told.time_ns,
             dwell_ns: told.dwell_ns,
-            netns,
             error: 0,
             bound: told.bound,
             flags: told.flags,
@@ -40,26 +38,44 @@ impl Transition {
     }
 }
 
+/// What can tell its network namespace. Nobody asks twice, and nobody who need not know: the number
+/// lies beside a count of references that every new socket changes.
+pub trait InNetns {
+    /// Inode number, 0: not known.
+    fn netns(self) -> u32;
+}
+
 /// All that is done with a transition of the socket that `memory` is about.
 #[inline(always)]
-pub fn observe(transition: &Transition, memory: &SocketMemory) {
-    if passes(memory, transition.netns) {
+pub fn observe(transition: &Transition, memory: &mut SocketMemory, sk: impl InNetns + Copy) {
+    if setting(Setting::Filter) & filter::NETNS != 0 {
+        learn_netns(memory, sk);
+    }
+    if passes(memory) {
         histogram::count(transition.from, transition.dwell_ns, transition.bound, memory);
         if may_want(transition.from, transition.to) && is_long(transition.dwell_ns) {
+            learn_netns(memory, sk);
             send(transition, memory);
         }
+    }
+}
+
+#[inline(always)]
+fn learn_netns(memory: &mut SocketMemory, sk: impl InNetns) {
+    if memory.netns == 0 {
+        memory.netns = sk.netns();
     }
 }
 
 /// Sends a record of the transition with which a socket began, if user space wants to hear of it:
 /// there was no state before in which time was spent.
 #[inline(always)]
-pub fn tell_birth(transition: &Transition, memory: &SocketMemory) {
-    if may_want(transition.from, transition.to)
-        && is_long(transition.dwell_ns)
-        && passes(memory, transition.netns)
-    {
-        send(transition, memory);
+pub fn tell_birth(transition: &Transition, memory: &mut SocketMemory, sk: impl InNetns) {
+    if may_want(transition.from, transition.to) && is_long(transition.dwell_ns) {
+        learn_netns(memory, sk);
+        if passes(memory) {
+            send(transition, memory);
+        }
     }
 }
 
@@ -89,7 +105,7 @@ fn send(transition: &Transition, memory: &SocketMemory) {
         from: transition.from,
         to: transition.to,
         role: memory.role,
-        netns: transition.netns,
+        netns: memory.netns,
         time_ns: transition.time_ns,
         dwell_ns: transition.dwell_ns,
         cookie: memory.cookie,

@@ -10,13 +10,13 @@ use crate::config::setting;
 use crate::hooks::follow::is_asked_for;
 use crate::maps::{LOCAL_NETS, NETNS, PORTS, REMOTE_NETS};
 
-/// Whether a socket meets all conditions.
+/// Whether a socket meets all conditions. Its network namespace is known if there is one on that.
 #[inline(always)]
-pub fn passes(memory: &SocketMemory, netns: u32) -> bool {
+pub fn passes(memory: &SocketMemory) -> bool {
     let wanted = setting(Setting::Filter);
     let asks = |condition: u64| wanted & condition != 0;
     let tuple = &memory.tuple;
-    if asks(filter::NETNS) && NETNS.get_ptr(netns).is_none() {
+    if asks(filter::NETNS) && NETNS.get_ptr(memory.netns).is_none() {
         return false;
     }
     if asks(filter::PID) && !is_asked_for(&memory.opener) {

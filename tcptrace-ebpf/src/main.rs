@@ -17,11 +17,13 @@ mod iters;
 mod maps;
 mod memory;
 mod mini;
+mod near;
 mod opaque;
 mod sock;
 mod stack;
 mod task;
 mod typed_sock;
+mod words;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {

@@ -11,11 +11,21 @@ use tcptrace_common::setting::filter::PORT_WORDS;
 use tcptrace_common::stack::ProcessEntry;
 use tcptrace_common::unwind::{Rule, RuleKey};
 
+use crate::hooks::accept::Served;
 use crate::iters::Scratch;
 use crate::mini::Minis;
+use crate::near;
 use crate::stack::{ASKERS, Record};
 
-/// What is remembered of each socket, by the address of its `struct sock`. Allocated as sockets
+/// Addresses of the sockets that are remembered near, see [`near`].
+#[map]
+pub static NEAR_ADDRESSES: Array<near::Addresses> = Array::with_max_entries(near::ROWS, 0);
+
+/// What is remembered of those.
+#[map]
+pub static NEAR_MEMORIES: Array<near::Memories> = Array::with_max_entries(near::ROWS, 0);
+
+/// What is remembered of the other sockets, by the address of its `struct sock`. Allocated as sockets
 /// come (allowed in tracing programs since 6.1), so that an idle host pays for its sockets alone.
 #[map]
 pub static SOCKETS: HashMap<u64, SocketMemory> =
@@ -84,6 +94,10 @@ pub static MINIS: PerCpuArray<Minis> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static MINI_ENDS: PerCpuArray<MiniEnd> = PerCpuArray::with_max_entries(1, 0);
 
+/// On each CPU the success of accept() that was noted last.
+#[map]
+pub static SERVED: PerCpuArray<Served> = PerCpuArray::with_max_entries(1, 0);
+
 /// Ports that are asked for, a bit each: local ones, then remote ones.
 #[map]
 pub static PORTS: Array<u64> = Array::with_max_entries(2 * PORT_WORDS, 0);
@@ -122,6 +136,16 @@ pub static KEY_HISTOGRAMS: HashMap<KeyedSlot, u64> =
 pub fn count(counter: Counter) {
     if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
         add_one(slot);
+    }
+}
+
+/// The same for what one program alone counts, or all that count it with interrupts off: the
+/// kernel does not run a program while it runs on the same CPU, so nobody can count in between.
+#[inline(always)]
+pub fn count_here(counter: Counter) {
+    if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
+        // SAFETY: a value of the map lives at least until this program returns.
+        unsafe { *slot += 1 };
     }
 }
 

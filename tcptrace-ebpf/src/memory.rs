@@ -1,72 +1,129 @@
 //! The memory of a socket: found, made, forgotten.
+//!
+//! It lies near or far, see [`crate::near`]; who asks need not know. A socket is only ever in one
+//! of the two, because it is looked for in both before it gets a place, and the kernel lets one
+//! CPU at a time act for it.
 
-use aya_ebpf::bindings::BPF_NOEXIST;
 use tcptrace_common::counter::Counter;
 use tcptrace_common::memory::SocketMemory;
 
 use crate::maps::{SOCKETS, count};
+use crate::near;
 use crate::sock::Sock;
+use crate::words::clear;
 
-/// What is remembered of the socket with this cookie. A memory with another cookie belongs to an
-/// earlier socket at the same address whose end was missed: it is counted and cleared.
+/// What a far memory begins with, in read-only memory: programs have 512 bytes of stack.
+const EMPTY: &SocketMemory = &SocketMemory::EMPTY;
+
+/// Whether any memory was ever far. No count of them: two CPUs that write it for each connection
+/// would wait for one another.
+#[unsafe(no_mangle)]
+static mut FAR: u64 = 0;
+
+/// What is remembered at this address, of whatever socket.
+#[inline(always)]
+pub fn find(sk: Sock) -> Option<&'static mut SocketMemory> {
+    match near::find(sk.key()) {
+        Some(memory) => Some(reference(memory)),
+        None => find_far(sk),
+    }
+}
+
+/// Whoever finds a memory may write to it.
+#[inline(always)]
+fn reference(memory: *mut SocketMemory) -> &'static mut SocketMemory {
+    // SAFETY: a value of a map lives at least until this program returns. Another CPU may write to
+    // it at the same time only while the socket is in no one's lock, which the kernel excludes for
+    // transitions; the other fields are each written once.
+    unsafe { &mut *memory }
+}
+
+/// The same where it is far: nobody looks there while nothing is.
+#[inline(always)]
+pub fn find_far(sk: Sock) -> Option<&'static mut SocketMemory> {
+    if is_any_far() { SOCKETS.get_ptr_mut(sk.key()).map(reference) } else { None }
+}
+
+#[inline(always)]
+fn is_any_far() -> bool {
+    // SAFETY: a word in `.bss`, which other CPUs may write.
+    unsafe { (&raw const FAR).read_volatile() != 0 }
+}
+
 /// A cookie of 0, here or there, is one not known yet and fits.
 #[inline(always)]
-pub fn recall(sk: Sock, cookie: u64) -> Option<&'static mut SocketMemory> {
-    let memory = SOCKETS.get_ptr_mut(sk.key())?;
-    // SAFETY: a value of the map lives at least until this program returns. Another CPU may
-    // write to it at the same time only while the socket is in no one's lock, which the kernel
-    // excludes for transitions; the other fields are each written once.
-    let memory = unsafe { &mut *memory };
+fn checked(memory: &'static mut SocketMemory, cookie: u64) -> &'static mut SocketMemory {
     if memory.cookie != 0 && cookie != 0 && memory.cookie != cookie {
         count(Counter::MemoryStale);
-        *memory = SocketMemory::EMPTY;
+        clear(memory);
     }
     if cookie != 0 {
         memory.cookie = cookie;
     }
-    Some(memory)
+    memory
 }
-
-/// What a memory begins with, in read-only memory: programs have 512 bytes of stack.
-const EMPTY: &SocketMemory = &SocketMemory::EMPTY;
 
 /// Starts an empty memory, over whatever was remembered at that address.
 #[inline(always)]
 pub fn begin(sk: Sock) -> Option<&'static mut SocketMemory> {
-    begin_with(sk, EMPTY)
+    match find(sk) {
+        Some(memory) => {
+            clear(memory);
+            Some(memory)
+        }
+        None => make(sk),
+    }
 }
 
-/// As [`begin`], with what is known.
+/// What is remembered of the socket with this cookie; starts an empty memory where there is none. A
+/// memory with another cookie belongs to an earlier socket at the same address whose end was
+/// missed: it is counted and cleared.
 #[inline(always)]
-pub fn begin_with(sk: Sock, memory: &SocketMemory) -> Option<&'static mut SocketMemory> {
+pub fn recall_or_begin(sk: Sock, cookie: u64) -> Option<&'static mut SocketMemory> {
+    let memory = match find(sk) {
+        Some(memory) => memory,
+        None => make(sk)?,
+    };
+    Some(checked(memory, cookie))
+}
+
+/// An empty memory for a socket that has none.
+#[inline(always)]
+fn make(sk: Sock) -> Option<&'static mut SocketMemory> {
+    match near::take(sk.key()) {
+        Some(memory) => Some(reference(memory)),
+        None => begin_far(sk, EMPTY),
+    }
+}
+
+/// Remembers this far away, over whatever was there: of a mini-socket, which stays for a minute.
+#[inline(always)]
+pub fn begin_far(sk: Sock, memory: &SocketMemory) -> Option<&'static mut SocketMemory> {
     if SOCKETS.insert(sk.key(), memory, 0).is_err() {
         count(Counter::MemoryFull);
         return None;
     }
-    // SAFETY: as in `recall`.
-    SOCKETS.get_ptr_mut(sk.key()).map(|memory| unsafe { &mut *memory })
-}
-
-/// As [`recall`], and starts an empty memory where there is none. Another CPU may do so at the
-/// same moment; then the first one stays.
-#[inline(always)]
-pub fn recall_or_begin(sk: Sock, cookie: u64) -> Option<&'static mut SocketMemory> {
-    match recall(sk, cookie) {
-        Some(memory) => Some(memory),
-        None => {
-            let _ = SOCKETS.insert(sk.key(), EMPTY, u64::from(BPF_NOEXIST));
-            let memory = recall(sk, cookie);
-            if memory.is_none() {
-                count(Counter::MemoryFull);
-            }
-            memory
+    // SAFETY: a word in `.bss`; all who write it write the same.
+    unsafe {
+        if (&raw const FAR).read_volatile() == 0 {
+            (&raw mut FAR).write_volatile(1);
         }
     }
+    SOCKETS.get_ptr_mut(sk.key()).map(reference)
 }
 
 /// Forgets a socket.
 #[inline(always)]
 pub fn forget(sk: Sock) {
-    // An error says that nothing was remembered, which is no loss.
-    let _ = SOCKETS.remove(sk.key());
+    if !near::give_back(sk.key()) {
+        forget_far(sk);
+    }
+}
+
+/// Forgets what is remembered far away. An error says that nothing was, which is no loss.
+#[inline(always)]
+pub fn forget_far(sk: Sock) {
+    if is_any_far() {
+        let _ = SOCKETS.remove(sk.key());
+    }
 }

@@ -1,7 +1,7 @@
 //! Mini-sockets: what is remembered of a connection goes with it when the kernel hands it over.
 //!
 //! The socket's own program and the two timer hooks meet here. A mini-socket is remembered in
-//! `SOCKETS` as any other, by its address. What belongs to one CPU is written with interrupts off
+//! the far part as any other that is there, by its address. What belongs to one CPU is written with interrupts off
 //! (timer hooks) or with softirqs off (hand-over). A timer that an interrupt moves during a hand-over
 //! can cost one of the young ones its place; then its TIME_WAIT is told with its end.
 
@@ -19,10 +19,11 @@ use tcptrace_common::tcp::state;
 
 use crate::config::{address, read, setting};
 use crate::emit::{Transition, observe};
-use crate::maps::{MINI_ENDS, MINIS, SOCKETS, count};
-use crate::memory::begin_with;
+use crate::maps::{MINI_ENDS, MINIS, count_here};
+use crate::memory::{begin_far, find_far, forget_far};
 use crate::opaque::opaque;
 use crate::sock::Sock;
+use crate::words::{clear, copy};
 
 /// How many mini-sockets in FIN_WAIT2 a CPU keeps an eye on; a power of two.
 const YOUNG: usize = 128;
@@ -130,7 +131,7 @@ pub fn hand_over(memory: &SocketMemory, from: u8, now: u64) -> u8 {
     let (key, substate) = (minis.born, minis.born_substate as u8);
     minis.born = 0;
     let mini = Mini(key as *const c_void);
-    let Some(own) = begin_with(mini.sock(), memory) else { return substate };
+    let Some(own) = begin_far(mini.sock(), memory) else { return substate };
     if from != substate {
         own.since_ns = now;
     } else if own.state != from {
@@ -190,10 +191,13 @@ fn note_end(mini: Mini) {
     let (now, jiffies) = unsafe { (bpf_ktime_get_ns(), bpf_jiffies64()) };
     let expires = mini.expires();
     end.time_ns = now;
-    end.netns = sock.netns();
     end.substate = mini.substate();
     end.expired = u8::from(jiffies >= expires);
     recall(mini, &mut end.memory);
+    if end.memory.netns == 0 {
+        end.memory.netns = sock.netns();
+    }
+    end.netns = end.memory.netns;
     end.time_wait_ns = if end.has_moved() {
         latest_time_wait(end.memory.since_ns, now, jiffies, expires)
     } else {
@@ -208,14 +212,13 @@ fn note_end(mini: Mini) {
 fn recall(mini: Mini, memory: &mut SocketMemory) {
     let sock = mini.sock();
     let cookie = sock.raw_cookie();
-    *memory = SocketMemory::EMPTY;
-    if let Some(own) = SOCKETS.get_ptr(mini.key()) {
-        // SAFETY: a value of the map lives at least until this program returns.
-        *memory = unsafe { *own };
-        let _ = SOCKETS.remove(mini.key());
+    clear(memory);
+    if let Some(own) = find_far(sock) {
+        copy(own, memory);
+        forget_far(sock);
     }
     if memory.cookie != cookie || cookie == 0 {
-        *memory = SocketMemory::EMPTY;
+        clear(memory);
         memory.cookie = cookie;
         sock.tuple(&mut memory.tuple);
     }
@@ -255,27 +258,29 @@ fn settle(started: Option<Mini>) -> bool {
 /// The timer was set to another time: in FIN_WAIT2 because the peer's FIN has come.
 #[inline(always)]
 fn go_on(end: &mut MiniEnd) {
+    let sock = Sock::new(end.sk as *const c_void);
     if end.has_moved() {
         let told = to_time_wait(&end.memory, end.time_ns, bound::EXACT);
-        tell(&told, end.netns, &end.memory);
+        tell(&told, &mut end.memory, sock);
         enter(&mut end.memory, &told);
     }
-    begin_with(Sock::new(end.sk as *const c_void), &end.memory);
+    begin_far(sock, &end.memory);
 }
 
 #[inline(always)]
-fn tell(told: &Move, netns: u32, memory: &SocketMemory) {
-    count(Counter::Transitions);
-    observe(&Transition::of_mini(told, netns), memory);
+fn tell(told: &Move, memory: &mut SocketMemory, sock: Sock) {
+    count_here(Counter::MiniTransitions);
+    observe(&Transition::of_mini(told), memory, sock);
 }
 
 #[inline(always)]
 fn tell_end(end: &mut MiniEnd) {
+    let sock = Sock::new(end.sk as *const c_void);
     if let Some(told) = end.unseen_time_wait() {
-        tell(&told, end.netns, &end.memory);
+        tell(&told, &mut end.memory, sock);
         enter(&mut end.memory, &told);
     }
-    tell(&end.close(), end.netns, &end.memory);
+    tell(&end.close(), &mut end.memory, sock);
 }
 
 /// Looks whether one of those that were made in FIN_WAIT2 of late is in TIME_WAIT by now. The
@@ -297,13 +302,11 @@ fn look_at_one() -> Option<()> {
         }
         return None;
     }
-    let memory = SOCKETS.get_ptr_mut(young.key)?;
-    // SAFETY: a value of the map lives at least until this program returns.
-    let memory = unsafe { &mut *memory };
+    let memory = find_far(mini.sock())?;
     if memory.cookie == young.cookie && memory.state == state::FIN_WAIT2 {
         let at = latest_time_wait(memory.since_ns, now, jiffies, mini.expires());
         let told = to_time_wait(memory, at, bound::AT_MOST);
-        tell(&told, mini.sock().netns(), memory);
+        tell(&told, memory, mini.sock());
         enter(memory, &told);
     }
     Some(())

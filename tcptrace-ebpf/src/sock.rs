@@ -10,6 +10,7 @@ use tcptrace_common::tcp::{AF_INET, AF_INET6, IPPROTO_MPTCP, IPPROTO_TCP, state}
 use tcptrace_common::tcp::{sock_flag, socket_state};
 
 use crate::config::{load, read, read_pointer};
+use crate::emit::InNetns;
 
 /// The address of a `struct sock`.
 #[derive(Clone, Copy)]
@@ -237,6 +238,13 @@ impl Sock {
     #[inline(always)]
     fn socket(self) -> Option<Socket> {
         read_pointer(self.0, Field::SkSocket).map(Socket)
+    }
+}
+
+impl InNetns for Sock {
+    #[inline(always)]
+    fn netns(self) -> u32 {
+        Sock::netns(self)
     }
 }
 

@@ -2,16 +2,19 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_task_pt_regs};
+use aya_ebpf::helpers::{
+    bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_task_pt_regs,
+};
 use tcptrace_common::field::Field;
 use tcptrace_common::memory::Task;
 use tcptrace_common::setting::Setting;
 use tcptrace_common::stack::program_id;
 use tcptrace_common::unwind::Frame;
 
-use crate::config::{address, has, load, read, read_pointer, setting};
+use crate::config::{address, has, load, load_part, read, read_pointer, setting};
 use crate::maps::OBSERVER;
 use crate::sock::{Sock, Socket};
+use crate::words::bytes;
 
 /// `PF_KTHREAD` (`include/linux/sched.h`).
 const KERNEL_THREAD: u32 = 0x0020_0000;
@@ -54,9 +57,12 @@ pub unsafe fn process_of(task: *const c_void, out: &mut Task) -> Option<()> {
     if flags & KERNEL_THREAD != 0 || leader.is_null() {
         return None;
     }
-    // SAFETY: as above.
-    out.start_ns = unsafe { load(leader, Field::StartBoottime) };
-    out.comm = read(leader, Field::Comm)?;
+    // SAFETY: as above; `comm` has 16 bytes (`TASK_COMM_LEN`).
+    let words: [u64; 2] = unsafe {
+        out.start_ns = load(leader, Field::StartBoottime);
+        [load_part(leader, Field::Comm, 0), load_part(leader, Field::Comm, 8)]
+    };
+    out.comm = bytes(words);
     if setting(Setting::TranslatePids) == 0 {
         // SAFETY: as above.
         (out.pid, out.tid) = unsafe { (load(task, Field::Tgid), load(task, Field::Tid)) };
@@ -177,16 +183,32 @@ fn upid_at(pid: *const c_void, level: u64) -> *const c_void {
 /// The sock behind a descriptor of the task that runs now; `None` where that is no socket.
 #[inline(always)]
 pub fn sock_at(fd: u64) -> Option<Sock> {
-    let files = read_pointer(current(), Field::Files)?;
-    let table = read_pointer(files, Field::Fdt)?;
-    if fd >= u64::from(read::<u32>(table, Field::FdtMax)?) {
+    sock_of_file(file_at(fd)?)
+}
+
+/// The file behind a descriptor of the task that runs now.
+#[inline(always)]
+pub fn file_at(fd: u64) -> Option<*const c_void> {
+    // SAFETY: the verifier knows the current task and what is loaded from it; of a task that has
+    // no files any more the kernel answers the loads with 0.
+    let (room, array) = unsafe {
+        let table =
+            load::<*const c_void>(load::<*const c_void>(current(), Field::Files), Field::Fdt);
+        (load::<u32>(table, Field::FdtMax), load::<u64>(table, Field::FdtFd))
+    };
+    if fd >= u64::from(room) {
         return None;
     }
-    let array = read_pointer(table, Field::FdtFd)?;
-    let slot = array.wrapping_byte_add((fd * 8) as usize).cast::<*const c_void>();
+    let slot = (array + fd * 8) as *const *const c_void;
     // SAFETY: the helper checks the address and fails on a bad one.
-    let file = unsafe { aya_ebpf::helpers::bpf_probe_read_kernel(slot) }.ok()?;
-    sock_of_file(file)
+    let file = unsafe { bpf_probe_read_kernel(slot) }.ok()?;
+    (!file.is_null()).then_some(file)
+}
+
+/// The sock of a file that is a socket's, without a look at whether it is one.
+#[inline(always)]
+pub fn sock_of_socket_file(file: *const c_void) -> Option<Sock> {
+    Socket::new(read_pointer(file, Field::FilePrivate)?).sock()
 }
 
 /// The sock behind a `struct file`; `None` where that is no socket.
@@ -196,7 +218,7 @@ pub fn sock_of_file(file: *const c_void) -> Option<Sock> {
     if read::<u16>(inode, Field::InodeMode)? & FILE_TYPE != SOCKET_FILE {
         return None;
     }
-    Socket::new(read_pointer(file, Field::FilePrivate)?).sock()
+    sock_of_socket_file(file)
 }
 
 /// The first argument of the system call that the current task is in; `None` on an architecture
@@ -208,5 +230,6 @@ pub fn first_argument() -> Option<u64> {
     }
     // SAFETY: the current task is valid, and has user registers: this is a system call.
     let registers = unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) };
-    read(registers as *const c_void, Field::RegsFirstArgument)
+    // SAFETY: the verifier knows what the helper returned, which is never null.
+    Some(unsafe { load(registers as *const c_void, Field::RegsFirstArgument) })
 }

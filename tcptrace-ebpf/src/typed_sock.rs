@@ -9,7 +9,9 @@ use tcptrace_common::memory::Tuple;
 use tcptrace_common::tcp::{AF_INET6, IPPROTO_TCP};
 
 use crate::config::{has, load, load_part};
+use crate::emit::InNetns;
 use crate::sock::Sock;
+use crate::words::bytes;
 
 /// A `struct sock` of a known type.
 #[derive(Clone, Copy)]
@@ -68,15 +70,6 @@ impl TypedSock {
         self.get::<u64>(Field::SkSocket) == 0
     }
 
-    /// Inode number of the network namespace.
-    #[inline(always)]
-    pub fn netns(self) -> u32 {
-        let net = self.get::<*const c_void>(Field::SkcNet);
-        // SAFETY: the verifier knows the type of a pointer that was loaded from a known one, and
-        // lets the kernel answer a load from a bad one with 0.
-        unsafe { load(net, Field::NetInum) }
-    }
-
     /// Endpoints as they are now.
     #[inline(always)]
     pub fn tuple(self, tuple: &mut Tuple) {
@@ -109,9 +102,12 @@ impl TypedSock {
     }
 }
 
-/// Two words in the order in which they lie in memory. The target is little-endian (`bpfel`).
-#[inline(always)]
-fn bytes(words: [u64; 2]) -> [u8; 16] {
-    let [low, high] = words;
-    (u128::from(low) | u128::from(high) << 64).to_le_bytes()
+impl InNetns for TypedSock {
+    #[inline(always)]
+    fn netns(self) -> u32 {
+        let net = self.get::<*const c_void>(Field::SkcNet);
+        // SAFETY: the verifier knows the type of a pointer that was loaded from a known one, and
+        // lets the kernel answer a load from a bad one with 0.
+        unsafe { load(net, Field::NetInum) }
+    }
 }

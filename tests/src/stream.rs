@@ -256,7 +256,8 @@ impl Life {
     }
 }
 
-fn time_of(line: &Value) -> Result<i64> {
+/// The time of a line, ns since 1970.
+pub fn time_of(line: &Value) -> Result<i64> {
     let text = line["time"].as_str().context("no time")?;
     let (ns, resolution) = clock::parse_rfc3339(text)?;
     ensure!(resolution == 1, "{text} has no ns");

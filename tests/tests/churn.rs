@@ -50,7 +50,11 @@ fn wait_old(namespaces: &[&Netns]) -> Result<()> {
 }
 
 /// Runs the tool from the start, and once more in the middle and at the end.
-fn churn(options: &[&str]) -> Result<()> {
+/// `judge` looks at the last report too.
+fn churn(
+    options: &[&str],
+    judge: impl Fn(&[Value], &[Churn], &[&Netns]) -> Result<()>,
+) -> Result<()> {
     let pairs = [NetPair::new()?, NetPair::new()?];
     let namespaces: Vec<&Netns> = pairs.iter().flat_map(NetPair::both).collect();
     let mut churns = [Churn::prepare(&pairs[0])?, Churn::prepare(&pairs[1])?];
@@ -69,7 +73,7 @@ fn churn(options: &[&str]) -> Result<()> {
     ghosts(&in_the_middle, &namespaces, &truth)?;
     let last = running_result(running, &namespaces, &truth)?;
     ghosts(&last, &namespaces, &truth)?;
-    openers(&last, &churns, &namespaces)?;
+    judge(&last, &churns, &namespaces)?;
 
     let after = leaks_once(&[&["--min-age", "1s"], options].concat())?.leaks()?;
     let keys = reported(&after, &namespaces)?;
@@ -122,12 +126,28 @@ fn openers(leaks: &[Value], churns: &[Churn], namespaces: &[&Netns]) -> Result<(
 
 #[test]
 fn no_ghost_and_no_miss() -> Result<()> {
-    churn(&[])
+    churn(&[], openers)
 }
 
 #[test]
 fn no_ghost_and_no_miss_with_a_ring_of_one_page() -> Result<()> {
-    churn(&["--ring-size", "4096"])
+    churn(&["--ring-size", "4096"], openers)
+}
+
+/// Most sockets find no room in the memory: what it would tell is unknown, and the rest is right.
+#[test]
+fn no_ghost_and_no_miss_with_room_for_few_sockets() -> Result<()> {
+    churn(&["--max-sockets", "16"], |leaks, _, _| {
+        let known = leaks.iter().filter(|leak| leak["opener"].is_object()).count();
+        ensure!(known < 2 * LEAKS, "there was room for all");
+        // The server reads to the end: where that is not known, nothing is remembered.
+        for leak in leaks.iter().filter(|leak| leak["eof"].is_null()) {
+            ensure!(leak["age_exact"] == false, "nobody knows when: {leak}");
+            ensure!(leak["opener"].is_null(), "nobody knows who: {leak}");
+            ensure!(leak["holders"][0]["comm"] == "churn-server", "{leak}");
+        }
+        Ok(())
+    })
 }
 
 /// A stopped reader and a ring of one page: what does not fit is counted, one by one, and the

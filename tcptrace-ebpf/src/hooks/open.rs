@@ -9,7 +9,7 @@ use aya_ebpf::macros::tracepoint;
 use aya_ebpf::programs::TracePointContext;
 
 use crate::hooks::accept::RETURNED;
-use crate::maps::SOCKETS;
+use crate::memory;
 use crate::sock::Sock;
 use crate::stack::{self, Asker};
 use crate::task::{first_argument, is_current, sock_at};
@@ -37,9 +37,7 @@ fn is_open(returned: i64) -> bool {
 /// Remembers the stack where this very thread has opened the socket and none is known.
 #[inline(always)]
 fn opened(sk: Sock) -> Option<()> {
-    let memory = SOCKETS.get_ptr_mut(sk.key())?;
-    // SAFETY: a value of the map lives at least until this program returns.
-    let memory = unsafe { &mut *memory };
+    let memory = memory::find(sk)?;
     if memory.open_stack == 0 && memory.opened_ns != 0 && is_current(&memory.opener) {
         memory.open_stack = stack::capture(Asker::Call);
     }

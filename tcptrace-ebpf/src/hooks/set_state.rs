@@ -19,7 +19,7 @@ use tcptrace_common::tcp::state;
 
 use crate::config::setting;
 use crate::emit::{self, Transition};
-use crate::maps::count;
+use crate::maps::{count, count_here};
 use crate::memory::{begin, recall_or_begin};
 use crate::mini;
 use crate::task::current_process;
@@ -33,7 +33,7 @@ fn tcptrace_set_state(ctx: BtfTracePointContext) -> i32 {
     if from == to || !sk.is_tcp() {
         return 0;
     }
-    count(Counter::Transitions);
+    count_here(Counter::Transitions);
     trace!(&ctx, "socket {}: state {} to {}", sk.cookie(), from, to);
     match (from as u8, to as u8) {
         (from, state::SYN_SENT) => opened(sk, from, state::SYN_SENT, role::ACTIVE),
@@ -83,7 +83,7 @@ fn opened(sk: TypedSock, from: u8, to: u8, role: u8) {
     }
     if emit::may_want(from, to) {
         sk.tuple(&mut memory.tuple);
-        emit::tell_birth(&birth(sk, memory, from, to), memory);
+        emit::tell_birth(&birth(sk, memory, from, to), memory, sk);
     }
 }
 
@@ -102,7 +102,6 @@ fn birth(sk: TypedSock, memory: &SocketMemory, from: u8, to: u8) -> Transition {
         to,
         time_ns: memory.since_ns,
         dwell_ns: DWELL_UNKNOWN,
-        netns: sk.netns(),
         error: 0,
         bound: bound::EXACT,
         flags: orphan(sk),
@@ -125,7 +124,7 @@ fn moved(ctx: &BtfTracePointContext, sk: TypedSock, from: u8, to: u8) {
         sk.tuple(&mut memory.tuple);
     }
     if is_birth(memory, from) && emit::may_want(state::LISTEN, state::SYN_RECV) {
-        emit::tell_birth(&birth(sk, memory, state::LISTEN, state::SYN_RECV), memory);
+        emit::tell_birth(&birth(sk, memory, state::LISTEN, state::SYN_RECV), memory, sk);
     }
     let mini = if to == state::CLOSE { mini::hand_over(memory, from, now) } else { 0 };
     enter(sk, from, to, now, memory);
@@ -138,12 +137,11 @@ fn moved(ctx: &BtfTracePointContext, sk: TypedSock, from: u8, to: u8) {
         to: if mini == 0 { to } else { mini },
         time_ns: now,
         dwell_ns,
-        netns: sk.netns(),
         error: memory.end_error,
         bound: bound::EXACT,
         flags: orphan(sk) | if mini == 0 { 0 } else { transition_flag::MINI_SOCKET },
     };
-    emit::observe(&transition, memory);
+    emit::observe(&transition, memory, sk);
 }
 
 /// Whether a transition that should have been seen was not.

@@ -16,7 +16,7 @@ use tcptrace_common::memory::{SocketMemory, role};
 
 use crate::config::read;
 use crate::hooks::accept::{accepted, served};
-use crate::maps::SOCKETS;
+use crate::memory;
 use crate::sock::Sock;
 use crate::task::{sock_at, sock_of_file};
 
@@ -57,9 +57,7 @@ fn completed(request: *const c_void, result: i32) -> Option<()> {
 /// opener for a socket that came to its process in another way.
 #[inline(always)]
 fn adopted(sk: Sock) -> Option<&'static mut SocketMemory> {
-    let memory = SOCKETS.get_ptr(sk.key())?;
-    // SAFETY: a value of the map lives at least until this program returns.
-    let memory = unsafe { &*memory };
+    let memory = memory::find(sk)?;
     if memory.role != role::PASSIVE || memory.opener.pid != 0 {
         return None;
     }

@@ -7,7 +7,7 @@ use aya_ebpf::helpers::bpf_seq_write;
 use tcptrace_common::memory::SocketMemory;
 use tcptrace_common::row::{HolderRow, RowHeader, SocketRow, row_flag};
 
-use crate::maps::SOCKETS;
+use crate::memory;
 use crate::sock::Sock;
 
 mod census;
@@ -100,10 +100,8 @@ fn remembered(sk: Sock, row: &mut SocketRow) -> Option<&'static SocketMemory> {
 /// What is remembered of the socket with this cookie.
 #[inline(always)]
 fn memory_of(sk: Sock, cookie: u64) -> Option<&'static SocketMemory> {
-    let memory = SOCKETS.get_ptr_mut(sk.key())?;
-    // SAFETY: a value of the map lives at least until this program returns; hooks may write to
-    // it meanwhile, and user space compares the cookie once more in its copy.
-    let memory = unsafe { &mut *memory };
+    let memory = memory::find(sk)?;
+    // Hooks may write to it meanwhile: user space compares the cookie once more in its copy.
     if memory.cookie == 0 {
         // Begun by a hook that could not ask for the cookie: nothing but births and accepts.
         memory.cookie = cookie;

@@ -11,6 +11,7 @@ use super::filters::FilterArgs;
 use super::output::{OutputArgs, TypedFormat};
 use super::value;
 use crate::commands::plan::{HistPlan, Until};
+use crate::lifecycle::budget::Budget;
 use crate::lifecycle::dwell::key::By;
 use crate::lifecycle::dwell::selection::Selection;
 use crate::lifecycle::filter::Filter;
@@ -44,7 +45,7 @@ pub struct HistArgs {
     #[arg(long, value_enum, default_value_t = TypedBy::State, value_name = "WHAT")]
     by: TypedBy,
     /// Count what this recording has (made by tcptrace record), instead of what happens; needs no root
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["exact", "key_buckets", "ring_size"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["exact", "key_buckets", "ring_size", "max_sockets"])]
     replay: Option<PathBuf>,
     /// Report what happened in each such time; the total comes last
     #[arg(long, value_parser = value::positive_duration, value_name = "DURATION")]
@@ -77,6 +78,11 @@ pub struct HistArgs {
     #[arg(long, default_value = "8388608", value_parser = value::ring_bytes)]
     #[arg(value_name = "BYTES", hide_short_help = true)]
     ring_size: u32,
+    /// Most sockets that the kernel side remembers; of others age and opener stay unknown, and each is
+    /// counted (memory_full)
+    #[arg(long, default_value_t = Budget::SOCKETS, value_parser = value::map_entries)]
+    #[arg(value_name = "N", hide_short_help = true)]
+    max_sockets: u32,
 }
 
 impl HistArgs {
@@ -101,7 +107,7 @@ impl HistArgs {
             output: self.output.plan(self.wide),
             top: (!self.wide).then_some(self.top.get()),
             key_buckets: self.key_buckets,
-            ring_bytes: self.ring_size,
+            budget: Budget { ring_bytes: self.ring_size, sockets: self.max_sockets },
             verbosity: self.output.verbose,
         })
     }

@@ -9,6 +9,7 @@ use super::filters::FilterArgs;
 use super::output::{OutputArgs, TypedStackFormat};
 use super::value;
 use crate::commands::plan::{LeaksPlan, ReplayPlan, Until};
+use crate::lifecycle::budget::Budget;
 use crate::lifecycle::by::By;
 use crate::lifecycle::cause::Kind;
 use crate::lifecycle::weight::Weight;
@@ -80,6 +81,11 @@ pub struct LeaksArgs {
     #[arg(long, default_value = "1048576", value_parser = value::ring_bytes)]
     #[arg(value_name = "BYTES", hide_short_help = true, conflicts_with = "replay")]
     ring_size: u32,
+    /// Most sockets that the kernel side remembers; of others age and opener stay unknown, and each is
+    /// counted (memory_full)
+    #[arg(long, default_value_t = Budget::SOCKETS, value_parser = value::map_entries)]
+    #[arg(value_name = "N", hide_short_help = true, conflicts_with = "replay")]
+    max_sockets: u32,
 }
 
 impl LeaksArgs {
@@ -104,7 +110,7 @@ impl LeaksArgs {
             native: self.native,
             weight: self.weight.into(),
             replay: self.replay.map(|file| ReplayPlan { file, interval: self.interval }),
-            ring_bytes: self.ring_size,
+            budget: Budget { ring_bytes: self.ring_size, sockets: self.max_sockets },
             verbosity: self.output.verbose,
         }
     }

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::value;
 use crate::commands::plan::{RecordPlan, Until};
+use crate::lifecycle::budget::Budget;
 
 const ABOUT: &str = "\
 Saves what happens and what is so, with the names needed to read it later, elsewhere and without \
@@ -49,6 +50,11 @@ pub struct RecordArgs {
     #[arg(long, default_value = "16777216", value_parser = value::ring_bytes)]
     #[arg(value_name = "BYTES", hide_short_help = true)]
     ring_size: u32,
+    /// Most sockets that the kernel side remembers; of others age and opener stay unknown, and each is
+    /// counted (memory_full)
+    #[arg(long, default_value_t = Budget::SOCKETS, value_parser = value::map_entries)]
+    #[arg(value_name = "N", hide_short_help = true)]
+    max_sockets: u32,
     /// More on standard error: -v the loader's log and the kernel side's, -vv in detail
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -68,7 +74,7 @@ impl RecordArgs {
             until,
             force: self.force,
             stacks: !self.no_stacks,
-            ring_bytes: self.ring_size,
+            budget: Budget { ring_bytes: self.ring_size, sockets: self.max_sockets },
             verbosity: self.verbose,
         }
     }

@@ -9,6 +9,7 @@ use super::filters::FilterArgs;
 use super::output::{OutputArgs, TypedFormat};
 use super::value;
 use crate::commands::plan::{StreamPlan, Until};
+use crate::lifecycle::budget::Budget;
 use crate::lifecycle::socket::State;
 use crate::lifecycle::stream::TimeColumn;
 
@@ -33,7 +34,7 @@ Examples:
 #[command(long_about = ABOUT, after_help = EXAMPLES)]
 pub struct StreamArgs {
     /// Show what this recording has (made by tcptrace record), instead of what happens; needs no root
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["children", "no_time_wait", "ring_size"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["children", "no_time_wait", "ring_size", "max_sockets"])]
     replay: Option<PathBuf>,
     /// Stop after this time
     #[arg(long, value_parser = value::positive_duration, value_name = "DURATION")]
@@ -61,6 +62,11 @@ pub struct StreamArgs {
     #[arg(long, default_value = "33554432", value_parser = value::ring_bytes)]
     #[arg(value_name = "BYTES", hide_short_help = true)]
     ring_size: u32,
+    /// Most sockets that the kernel side remembers; of others age and opener stay unknown, and each is
+    /// counted (memory_full)
+    #[arg(long, default_value_t = Budget::SOCKETS, value_parser = value::map_entries)]
+    #[arg(value_name = "N", hide_short_help = true)]
+    max_sockets: u32,
 }
 
 impl StreamArgs {
@@ -76,7 +82,7 @@ impl StreamArgs {
             until: self.duration.map_or(Until::Interrupted, Until::Elapsed),
             time: self.time.into(),
             output: self.output.plan(self.wide),
-            ring_bytes: self.ring_size,
+            budget: Budget { ring_bytes: self.ring_size, sockets: self.max_sockets },
             verbosity: self.output.verbose,
         }
     }

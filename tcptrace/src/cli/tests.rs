@@ -48,7 +48,7 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!(plan.until, Until::Interrupted);
     assert_eq!(plan.by, By::Stack);
     assert_eq!(plan.filter, Filter::default());
-    assert_eq!(plan.ring_bytes, 1 << 20);
+    assert_eq!(plan.budget.ring_bytes, 1 << 20);
     assert_eq!((plan.exit_code, plan.verbosity), (false, 0));
     assert_eq!((plan.stacks, plan.native, plan.weight), (true, false, Weight::Sockets));
     let output = OutputPlan { format: Format::Table, color: Color::Auto, wide: false };
@@ -68,7 +68,7 @@ fn every_option_arrives_in_the_plan() {
     assert!(plan.exit_code);
     let output = OutputPlan { format: Format::Json, color: Color::Never, wide: true };
     assert_eq!(plan.output, output);
-    assert_eq!((plan.verbosity, plan.ring_bytes), (2, 4096));
+    assert_eq!((plan.verbosity, plan.budget.ring_bytes), (2, 4096));
     assert_eq!(leaks("--once").until, Until::Once);
     let plan = leaks("-o folded --native --weight seconds");
     assert_eq!((plan.native, plan.weight), (true, Weight::Seconds));
@@ -112,7 +112,7 @@ fn stream_has_the_shared_filters_and_its_own_states() {
     let plan = stream("");
     assert_eq!((plan.filter, plan.children), (Filter::default(), false));
     assert_eq!((plan.until, plan.time), (Until::Interrupted, TimeColumn::Wall));
-    assert_eq!((plan.ring_bytes, plan.output.format), (32 << 20, Format::Table));
+    assert_eq!((plan.budget.ring_bytes, plan.output.format), (32 << 20, Format::Table));
     let plan = stream(
         "-p 7 --children -c curl -L 80 -D 443 --local ::1 --remote 10.0.0.0/8 -6 --netns pid:7 \
          -s close-wait,FIN_WAIT2,estab --cgroup /a* --container 3f --time relative -w -o json \
@@ -122,7 +122,7 @@ fn stream_has_the_shared_filters_and_its_own_states() {
     let states = [State::CloseWait, State::FinWait2, State::Established];
     assert_eq!(plan.filter.states, states);
     assert_eq!(plan.netns, [NetnsSpec::Pid(7)]);
-    assert_eq!((plan.time, plan.ring_bytes), (TimeColumn::Relative, 8192));
+    assert_eq!((plan.time, plan.budget.ring_bytes), (TimeColumn::Relative, 8192));
     assert_eq!(plan.until, Until::Elapsed(Duration::from_secs(5)));
     assert_eq!((plan.output.wide, plan.verbosity), (true, 1));
     assert_eq!(stream("--time none").time, TimeColumn::None);
@@ -194,7 +194,7 @@ fn hist_runs_until_it_is_stopped_and_counts_by_state() {
     assert_eq!((plan.by, plan.until, plan.interval), (dwell::By::State, Until::Interrupted, None));
     assert_eq!((plan.exact, plan.hdr_log, plan.top), (false, None, Some(10)));
     assert_eq!(plan.selection, Selection::default());
-    assert_eq!((plan.key_buckets, plan.ring_bytes), (1 << 18, 1 << 23));
+    assert_eq!((plan.key_buckets, plan.budget.ring_bytes), (1 << 18, 1 << 23));
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn every_option_of_hist_arrives_in_the_plan() {
     assert_eq!(plan.selection.filter.states, [State::CloseWait, State::FinWait2]);
     assert_eq!(plan.selection.filter.local_ports, [443..=443]);
     assert_eq!(plan.netns, [NetnsSpec::Pid(7)]);
-    assert_eq!((plan.key_buckets, plan.ring_bytes, plan.verbosity), (1, 4096, 1));
+    assert_eq!((plan.key_buckets, plan.budget.ring_bytes, plan.verbosity), (1, 4096, 1));
     for (typed, by) in [("comm", dwell::By::Comm), ("remote", dwell::By::Remote)] {
         assert_eq!(hist(&format!("--by {typed}")).by, by);
     }

@@ -16,9 +16,6 @@ use super::log;
 use super::outcome::Outcome;
 use super::plan::{CheckPlan, Format};
 
-/// Size of the ring buffer that is tried, bytes.
-const RING_BYTES: u32 = 1 << 20;
-
 /// Looks at the host, loads and attaches everything, says what came of it, and lets go.
 ///
 /// # Errors
@@ -27,7 +24,7 @@ const RING_BYTES: u32 = 1 << 20;
 pub fn run(plan: &CheckPlan, out: &mut dyn Write) -> Result<Outcome> {
     log::to_stderr(plan.verbosity);
     let host = Host::look();
-    let wish = Wish { ring_bytes: RING_BYTES, groups: Group::ALL.to_vec(), ..Wish::default() };
+    let wish = Wish { groups: Group::ALL.to_vec(), ..Wish::default() };
     let started = Kernel::start(&host, &wish);
     let check = describe(&host, &started);
     match plan.output.format {

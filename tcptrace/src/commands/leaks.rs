@@ -56,7 +56,7 @@ fn wish(plan: &LeaksPlan) -> Wish {
     Wish {
         record_states: 1 << state::CLOSE_WAIT,
         record_min_dwell_ns: nanos(plan.min_age),
-        ring_bytes: plan.ring_bytes,
+        budget: plan.budget,
         verbosity: plan.verbosity,
         groups: if plan.stacks { Group::LEAKS_AND_STACKS } else { Group::LEAKS }.to_vec(),
         ..Wish::default()

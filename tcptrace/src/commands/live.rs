@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use bytes::Buf as _;
-use tcptrace_common::counter::Counter;
 use tokio::time::{Instant, sleep_until};
 
 use crate::kernel::hooks::Group;
@@ -135,7 +134,7 @@ impl Source for Live {
         let counters = counters.context("cannot read the kernel side's counters")?;
         let look = &mut sight.look;
         (look.now_ns, look.wall_ns) = (monotonic_ns(), wall_ns());
-        look.events = counters.get(Counter::Transitions);
+        look.events = counters.transitions();
         look.lost = counters.losses();
         look.degradations.clone_from(&self.degradations);
         Ok(Some(sight))

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::lifecycle::budget::Budget;
 use crate::lifecycle::by::By;
 use crate::lifecycle::census;
 use crate::lifecycle::dwell;
@@ -56,8 +57,8 @@ pub struct LeaksPlan {
     pub weight: Weight,
     /// Answer from a recording; `None`: from the kernel.
     pub replay: Option<ReplayPlan>,
-    /// Size of the ring buffer in bytes: a power of two, at least 4096.
-    pub ring_bytes: u32,
+    /// How much memory the kernel side may use.
+    pub budget: Budget,
     /// How often `-v` was given.
     pub verbosity: u8,
 }
@@ -84,8 +85,8 @@ pub struct RecordPlan {
     pub force: bool,
     /// Whether stacks are taken.
     pub stacks: bool,
-    /// Size of the ring buffer in bytes: a power of two, at least 4096.
-    pub ring_bytes: u32,
+    /// How much memory the kernel side may use.
+    pub budget: Budget,
     /// How often `-v` was given.
     pub verbosity: u8,
 }
@@ -115,8 +116,8 @@ pub struct HistPlan {
     pub top: Option<usize>,
     /// Room for counts by state, key and bucket in the kernel.
     pub key_buckets: u32,
-    /// Size of the ring buffer in bytes: a power of two, at least 4096.
-    pub ring_bytes: u32,
+    /// How much memory the kernel side may use.
+    pub budget: Budget,
     /// How often `-v` was given.
     pub verbosity: u8,
 }
@@ -140,8 +141,8 @@ pub struct StreamPlan {
     pub time: TimeColumn,
     /// How to print.
     pub output: OutputPlan,
-    /// Size of the ring buffer in bytes: a power of two, at least 4096.
-    pub ring_bytes: u32,
+    /// How much memory the kernel side may use.
+    pub budget: Budget,
     /// How often `-v` was given.
     pub verbosity: u8,
 }

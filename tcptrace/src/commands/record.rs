@@ -64,7 +64,7 @@ fn wish(plan: &RecordPlan) -> Wish {
     Wish {
         record_states: u64::MAX,
         follow: true,
-        ring_bytes: plan.ring_bytes,
+        budget: plan.budget,
         verbosity: plan.verbosity,
         groups: [leaks, &[Group::MiniSockets]].concat(),
         ..Wish::default()

@@ -26,9 +26,6 @@ use super::plan::{Format, StatesPlan, Until};
 use super::scope::resolve;
 use super::stop::Stop;
 
-/// Size of the ring buffer, bytes: nothing is written to it.
-const RING_BYTES: u32 = 4096;
-
 /// Counts, once or until the plan says stop.
 ///
 /// # Errors
@@ -63,7 +60,6 @@ pub async fn run(plan: &StatesPlan, out: &mut dyn Write) -> Result<Outcome> {
 
 fn wish(plan: &StatesPlan) -> Wish {
     Wish {
-        ring_bytes: RING_BYTES,
         verbosity: plan.verbosity,
         census: CensusWish { states: State::bits(&plan.states), memory: false },
         groups: Group::STATES.to_vec(),

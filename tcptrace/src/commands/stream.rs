@@ -93,7 +93,7 @@ fn wish(plan: &StreamPlan, filter: &Filter<State>) -> Wish {
     Wish {
         record_states: State::bits(&filter.states),
         follow: true,
-        ring_bytes: plan.ring_bytes,
+        budget: plan.budget,
         verbosity: plan.verbosity,
         groups,
         filter: in_kernel,

@@ -27,6 +27,12 @@ impl Counters {
         self.values.iter().find(|(own, _)| *own == counter).map_or(0, |(_, value)| *value)
     }
 
+    /// Transitions that were seen, of sockets and of mini-sockets.
+    #[must_use]
+    pub fn transitions(&self) -> u64 {
+        self.get(Counter::Transitions) + self.get(Counter::MiniTransitions)
+    }
+
     /// Everything that was lost: frozen token and count, zeros included.
     #[must_use]
     pub fn lost(&self) -> Vec<(&'static str, u64)> {

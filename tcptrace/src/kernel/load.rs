@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{Btf as KernelBtf, Ebpf, EbpfLoader, Endianness, include_bytes_aligned};
 use tcptrace_common::field::{self, ABSENT, Field, Need};
+use tcptrace_common::memory::NEAR_SOCKETS;
 use tcptrace_common::mini::MiniEnd;
 use tcptrace_common::setting::{COUNT, Setting};
 
@@ -16,14 +17,12 @@ use super::hooks::{Group, HOOKS, Hook, Status};
 use super::host::{Host, raise_descriptor_limit};
 use super::tracefs::with_tracefs;
 use super::{census, counters, mini, observer, offsets, snapshot, symbols};
+use crate::lifecycle::budget::{Budget, SMALLEST_RING};
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::key::By;
 
 /// Where the kernel describes its types.
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
-
-/// A page: the smallest ring buffer there is.
-const SMALLEST_RING: u32 = 4096;
 
 /// The oldest kernel on which everything that a report needs is there.
 const OLDEST: (u32, u32) = (6, 1);
@@ -49,8 +48,8 @@ pub struct Wish {
     pub follow: bool,
     /// Dwells shorter than this many ns are not worth a record.
     pub record_min_dwell_ns: u64,
-    /// Size of the ring buffer, bytes: a power of two, a multiple of the page size.
-    pub ring_bytes: u32,
+    /// How much memory it may use.
+    pub budget: Budget,
     /// How much of the kernel side's own log is wanted: 0 none, 1 what is odd, 2 everything.
     pub verbosity: u8,
     /// What a census shows.
@@ -66,6 +65,16 @@ pub struct Wish {
 impl Wish {
     fn wants(&self, group: Group) -> bool {
         self.groups.contains(&group)
+    }
+
+    /// For how many sockets there is room far away.
+    fn sockets(&self) -> u32 {
+        if self.wants(Group::Life) { self.budget.sockets } else { 1 }
+    }
+
+    /// Whether sockets are remembered near first, which takes room for a good number of them.
+    fn remembers_near(&self) -> bool {
+        self.wants(Group::Life) && self.budget.sockets >= NEAR_SOCKETS
     }
 }
 
@@ -104,7 +113,8 @@ impl Kernel {
             .override_global("OFFSETS", &offsets[..], true)
             .override_global("SETTINGS", &settings[..], true)
             .override_global(aya_log::LEVEL, &log_level(wish), false)
-            .map_max_entries("EVENTS", wish.ring_bytes)
+            .map_max_entries("EVENTS", wish.budget.ring_bytes)
+            .map_max_entries("SOCKETS", wish.sockets())
             .load(PROGRAMS)
             .map_err(|error| explain(host, anyhow!(error)))?;
         wish.filter.write(&mut ebpf)?;
@@ -216,8 +226,8 @@ fn shrink_unused(loader: &mut EbpfLoader<'_>, wish: &Wish) {
         loader.map_max_entries("PROCESSES", 1).map_max_entries("SEEN", 1);
         loader.map_max_entries("STACK_SCRATCH", 1);
     }
-    if !wish.wants(Group::Life) {
-        loader.map_max_entries("SOCKETS", 1);
+    if !wish.remembers_near() {
+        loader.map_max_entries("NEAR_ADDRESSES", 1).map_max_entries("NEAR_MEMORIES", 1);
     }
     if !wish.wants(Group::Snapshots) {
         loader.map_max_entries("WAITING", 1);
@@ -272,6 +282,7 @@ fn settings(host: &Host, wish: &Wish, offsets: &[u32; field::COUNT]) -> [u64; CO
     }
     settings[Setting::CensusStates as usize] = wish.census.states;
     settings[Setting::CensusMemory as usize] = u64::from(wish.census.memory);
+    settings[Setting::Near as usize] = u64::from(wish.remembers_near());
     settings[Setting::TranslatePids as usize] = u64::from(!host.in_initial_pid_namespace);
     if let Some(histogram) = wish.histogram {
         settings[Setting::HistogramStates as usize] = histogram.states;

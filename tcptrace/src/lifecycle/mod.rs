@@ -5,6 +5,7 @@
 
 pub mod ability;
 pub mod age;
+pub mod budget;
 pub mod by;
 pub mod cause;
 pub mod census;

@@ -18,6 +18,7 @@ use crate::kernel::hooks::Group;
 use crate::kernel::host::Host;
 use crate::kernel::load::{CensusWish, Kernel, Wish};
 use crate::kernel::ring::Ring;
+use crate::lifecycle::budget::Budget;
 use crate::lifecycle::dwell::census::Ages;
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::key::By;
@@ -28,9 +29,6 @@ use crate::lifecycle::report::Degradation;
 use crate::lifecycle::socket::State;
 
 use super::census::still_in_state;
-
-/// The smallest ring, where nothing goes through it.
-const UNUSED_RING: u32 = 4096;
 
 /// A source of dwells. Its counts only grow.
 pub struct Source {
@@ -174,7 +172,7 @@ impl Source {
         let counters = self.kernel.counters();
         let counters = counters.context("cannot read the kernel side's counters")?;
         Ok(Totals {
-            events: counters.get(Counter::Transitions),
+            events: counters.transitions(),
             without_key: counters.get(Counter::HistogramOther),
             lost: counters.losses(),
         })
@@ -191,9 +189,10 @@ fn wish(plan: &HistPlan, selection: &Selection, streamed: bool) -> Wish {
     let counted = HistogramWish { states, by: plan.by, key_buckets: plan.key_buckets };
     let filter = &selection.filter;
     let needs_openers = plan.by == By::Comm || !filter.pids.is_empty() || !filter.comms.is_empty();
+    let unused = Budget { sockets: plan.budget.sockets, ..Budget::default() };
     Wish {
         record_states: if streamed { states } else { 0 },
-        ring_bytes: if streamed { plan.ring_bytes } else { UNUSED_RING },
+        budget: if streamed { plan.budget } else { unused },
         verbosity: plan.verbosity,
         groups: if needs_openers { Group::HIST_WITH_OPENERS } else { Group::HIST }.to_vec(),
         follow: true,

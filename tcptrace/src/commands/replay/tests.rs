@@ -7,6 +7,7 @@ use tcptrace_common::Wire as _;
 
 use super::*;
 use crate::commands::plan::{Color, Format, OutputPlan, ReplayPlan};
+use crate::lifecycle::budget::Budget;
 use crate::lifecycle::by::By;
 use crate::lifecycle::cause::Kind;
 use crate::lifecycle::look::{Look, Sight};
@@ -88,7 +89,7 @@ fn plan() -> LeaksPlan {
         native: false,
         weight: Weight::Sockets,
         replay: Some(ReplayPlan { file: "x".into(), interval: None }),
-        ring_bytes: 4096,
+        budget: Budget::default(),
         verbosity: 0,
     }
 }

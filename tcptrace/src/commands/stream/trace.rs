@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use tcptrace_common::Wire as _;
-use tcptrace_common::counter::Counter;
 use tcptrace_common::mini::MiniEnd;
 use tcptrace_common::record::transition_flag;
 
@@ -213,7 +212,7 @@ impl Trace {
             time_ns: wall_ns(),
             kernel: kernel.to_owned(),
             traced_ns: monotonic_ns().saturating_sub(self.frame.started_ns),
-            events: counters.get(Counter::Transitions),
+            events: counters.transitions(),
             shown: self.shown,
             odd: self.odd,
             damaged: self.damaged,

@@ -122,7 +122,8 @@ described! {
     }
     SocketMemory {
         cookie, since_ns, leak_since_ns, opened_ns, eof_ns, last_accept_ns, open_stack, eof_stack,
-        opener, eof_reader, tuple, write_seq_at_fin, end_error, state, role, flags, pad
+        opener, eof_reader, tuple, write_seq_at_fin, end_error, state, role, flags, pad,
+        netns
     }
     SeenRow { cookie, since_ns, snd_una, state, was_unheld, pad }
 }
