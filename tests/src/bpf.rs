@@ -1,8 +1,10 @@
 //! BPF objects by id, asked of the kernel directly, so that tests need no other tool.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::str::FromStr;
 
 use anyhow::{Context, Result};
 
@@ -48,12 +50,26 @@ pub fn held_by(pid: u32) -> Result<Vec<Object>> {
     Ok(found)
 }
 
+/// Memory of the maps that a process holds open, in bytes, as the kernel charges it.
+pub fn map_memory(pid: u32) -> Result<u64> {
+    let mut maps: BTreeMap<u32, u64> = BTreeMap::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))?.flatten() {
+        let text = fs::read_to_string(entry.path()).unwrap_or_default();
+        if let (Some(Object::Map(id)), Some(bytes)) = (object(&text), number(&text, "memlock:")) {
+            maps.insert(id, bytes);
+        }
+    }
+    Ok(maps.into_values().sum())
+}
+
+fn number<T: FromStr>(fdinfo: &str, key: &str) -> Option<T> {
+    let line = fdinfo.lines().find_map(|line| line.strip_prefix(key));
+    line.and_then(|value| value.trim().parse().ok())
+}
+
 /// A link's fdinfo also names its program, so the link is looked for first.
 fn object(fdinfo: &str) -> Option<Object> {
-    let id = |key: &str| {
-        let line = fdinfo.lines().find_map(|line| line.strip_prefix(key));
-        line.and_then(|value| value.trim().parse().ok())
-    };
+    let id = |key: &str| number(fdinfo, key);
     let link = id("link_id:").map(Object::Link);
     link.or_else(|| id("prog_id:").map(Object::Program)).or_else(|| id("map_id:").map(Object::Map))
 }

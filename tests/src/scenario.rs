@@ -70,9 +70,13 @@ impl Scenario {
 
     /// Waits for the first `key=value` line with this key.
     pub fn fact(&self, key: &str) -> Result<String> {
-        let found = self
-            .out
-            .wait(DEADLINE, |lines| lines.iter().find_map(|line| value_of(&line.text(), key)));
+        self.fact_within(DEADLINE, key)
+    }
+
+    /// [`Scenario::fact`] that may take so long.
+    pub fn fact_within(&self, limit: Duration, key: &str) -> Result<String> {
+        let found =
+            self.out.wait(limit, |lines| lines.iter().find_map(|line| value_of(&line.text(), key)));
         match found {
             Some(value) => Ok(value),
             None => bail!("{} did not say {key}; it said:\n{}", self.label, self.out.text()),

@@ -44,6 +44,17 @@ pub enum Command {
     /// They live in network namespaces of their own and are gone afterwards.
     Demo,
 
+    /// Set up, build, then measure what tcptrace costs on this machine, beside its peers
+    ///
+    /// As root, through sudo where needed; leaves every setting as it was. `cargo xtask bench --
+    /// --help` lists what can be measured. Peers that are not installed are left out (Debian:
+    /// libbpf-tools, bpftrace).
+    Bench {
+        /// What the benchmark gets; nothing: all that runs beside many short connections
+        #[arg(last = true, value_name = "ARGS")]
+        args: Vec<OsString>,
+    },
+
     /// Set up, then run every check and test; stop at the first failure
     ///
     /// In this order: fmt, clippy (user side, then eBPF side), docs, layers, unit tests,

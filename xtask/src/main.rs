@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod as_root;
 mod cargo;
 mod checks;
 mod cli;
-mod demo;
 mod e2e;
 mod layers;
 mod privilege;
@@ -37,7 +37,8 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
                 .map(drop)
         }
         Command::Run { args } => run::run(&args),
-        Command::Demo => demo::run(),
+        Command::Demo => as_root::demo(),
+        Command::Bench { args } => as_root::bench(&args),
         Command::Test { filter } => checks::test(filter.as_deref()),
         Command::Layers => layers::check_repository(),
     }

@@ -1,0 +1,38 @@
+//! What tcptrace costs, and what its peers cost, on this machine, now. As root; `TCPTRACE_BIN` names
+//! the tool. `cargo xtask bench` builds it all and runs this.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod churn;
+mod contender;
+mod empty;
+mod figures;
+mod load;
+mod scale;
+mod stats;
+mod table;
+
+/// What tcptrace costs, against nothing, an empty program and its peers.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Many short connections: throughput, kernel time, CPU, memory, events lost (the default)
+    Churn(churn::Options),
+    /// Many open sockets: what a look at them costs, and what remembering them costs
+    Scale(scale::Options),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        None => churn::run(&churn::Options::default()),
+        Some(Command::Churn(options)) => churn::run(&options),
+        Some(Command::Scale(options)) => scale::run(&options),
+    }
+}
