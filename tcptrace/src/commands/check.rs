@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result, anyhow};
 use crate::kernel::hooks::{Group, Hook, Status};
 use crate::kernel::host::Host;
 use crate::kernel::load::{Kernel, Wish};
+use crate::kernel::privilege::KEPT;
 use crate::kernel::{netns, tracefs};
-use crate::lifecycle::ability::{Check, Fact, HookAbility, Presence};
+use crate::lifecycle::ability::{Check, Fact, HookAbility, KeptCapability, Presence};
 use crate::output::check::{json, table};
 
 use super::log;
@@ -53,7 +54,18 @@ fn describe(host: &Host, started: &Result<Kernel>) -> Check {
         }
         Err(error) => (Vec::new(), Some(format!("{error:#}"))),
     };
-    Check { facts, hooks, failure }
+    Check { facts, kept: kept(host), hooks, failure }
+}
+
+/// What is not given up once everything is attached.
+fn kept(host: &Host) -> Vec<KeptCapability> {
+    let kept = KEPT.iter().map(|kept| KeptCapability {
+        name: kept.name,
+        held: host.capabilities.is_some_and(|all| kept.is_in(all)),
+        kept_by: kept.by.iter().map(|work| work.name()).collect(),
+        purpose: kept.purpose,
+    });
+    kept.collect()
 }
 
 fn host_facts(host: &Host) -> Vec<Fact> {

@@ -11,6 +11,7 @@ use anyhow::Result;
 use tokio::time::{Instant, sleep_until};
 
 use crate::kernel::host::Host;
+use crate::kernel::privilege::{Work, keep_for};
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::report::{HistReport, Scope, rows};
 use crate::lifecycle::dwell::selection::Selection;
@@ -41,6 +42,7 @@ pub async fn run(plan: &HistPlan, out: &mut dyn Write) -> Result<Outcome> {
     let source = Source::start(plan, selection, &host)?;
     // Not before it is sure that there will be something to write: an older log is overwritten.
     let mut outputs = Outputs::open(plan)?;
+    keep_for(Work::Hist)?;
     warn(announcement(plan));
     let mut watch = Watch::new(plan, source, host.release);
     stop.count_from(Instant::now());

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::kernel::hooks::Group;
 use crate::kernel::host::Host;
 use crate::kernel::load::Wish;
+use crate::kernel::privilege::{Work, keep_for};
 use crate::lifecycle::by::By;
 use crate::output::{self, Output};
 
@@ -39,7 +40,9 @@ pub async fn run(plan: &LeaksPlan, out: &mut dyn Write) -> Result<Outcome> {
         sees_all_processes: host.in_initial_pid_namespace,
         min_age_ns: nanos(plan.min_age),
     };
-    let (live, mut notices) = Live::start(&host, &wish(plan), ask)?;
+    let kernel = log::load(&host, &wish(plan))?;
+    keep_for(Work::Leaks)?;
+    let (live, mut notices) = Live::start(kernel, &host, ask)?;
     notices.say();
     if plan.until != Until::Once {
         warn(&announcement(plan));

@@ -7,9 +7,8 @@ use anyhow::{Context as _, Result, anyhow};
 use bytes::Buf as _;
 use tokio::time::{Instant, sleep_until};
 
-use crate::kernel::hooks::Group;
 use crate::kernel::host::Host;
-use crate::kernel::load::{Kernel, Wish};
+use crate::kernel::load::Kernel;
 use crate::kernel::ring::Ring;
 use crate::kernel::stacks::StackMaps;
 use crate::lifecycle::look::Sight;
@@ -19,7 +18,6 @@ use crate::process::Processes;
 use crate::source::Source;
 
 use super::clock::{monotonic_ns, wall_ns};
-use super::log;
 use super::look::{Ask, Lookout};
 use super::notices::Notices;
 use super::stacks::StackService;
@@ -41,16 +39,14 @@ pub struct Live {
 }
 
 impl Live {
-    /// Loads and attaches what `wish` says. Also returns what this host lacks.
+    /// Begins to read what was loaded and attached. Also returns what this host lacks.
     ///
     /// # Errors
     ///
-    /// One sentence that says what this host lacks and what to do.
-    pub fn start(host: &Host, wish: &Wish, ask: Ask) -> Result<(Self, Notices)> {
-        let mut kernel = log::load(host, wish)?;
+    /// When the kernel gives no thread or no descriptor.
+    pub fn start(mut kernel: Kernel, host: &Host, ask: Ask) -> Result<(Self, Notices)> {
         let ring = Ring::take(kernel.ebpf())?;
-        let wants_stacks = wish.groups.contains(&Group::Stacks);
-        let stacks = if wants_stacks && kernel.may_take_stacks() {
+        let stacks = if kernel.may_take_stacks() {
             Some(StackService::start(StackMaps::take(kernel.ebpf())?)?)
         } else {
             None

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::kernel::hooks::{Group, Status};
 use crate::kernel::host::Host;
 use crate::kernel::load::Wish;
+use crate::kernel::privilege::{Work, keep_for};
 use crate::lifecycle::look::Sight;
 use crate::source::Source as _;
 use crate::source::recording::header::HostFacts;
@@ -40,13 +41,15 @@ pub async fn run(plan: &RecordPlan, out: &mut dyn Write) -> Result<Outcome> {
     // Every leak, however young and wherever: what is wanted of them is decided later.
     let ask =
         Ask { netns: Vec::new(), sees_all_processes: host.in_initial_pid_namespace, min_age_ns: 0 };
-    let (live, mut notices) = Live::start(&host, &wish(plan), ask)?;
-    notices.say();
-    // Made when nothing else can fail any more, so that no empty file is left behind.
+    let kernel = log::load(&host, &wish(plan))?;
+    // Made when hardly anything else can fail any more, so that no empty file is left behind.
     let mut file = match &plan.file {
         Some(path) => Some(file::create(path, plan.force)?),
         None => None,
     };
+    keep_for(Work::Record)?;
+    let (live, mut notices) = Live::start(kernel, &host, ask)?;
+    notices.say();
     let out: &mut dyn Write = file.as_mut().map_or(out, |file| file);
     let name = plan.file.as_deref().unwrap_or(Path::new("standard output")).display().to_string();
     let cannot_write = || format!("cannot write {name}");

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
+use crate::kernel::privilege::{Work, keep_for};
 use crate::lifecycle::filter::{Filter, NetnsSpec};
 use crate::lifecycle::report::{Degradation, Report};
 use crate::source::recording::{Header, Reader, State, file};
@@ -24,7 +25,7 @@ use super::watch::{Watch, nanos};
 ///
 /// What failed, in one sentence.
 pub fn run(plan: &LeaksPlan, path: &Path, out: &mut dyn Write) -> Result<Outcome> {
-    let (reader, soundness) = file::open(path)?;
+    let (reader, soundness) = file::open(path, || keep_for(Work::Replay))?;
     let shown = path.display().to_string();
     if soundness.looks == 0 {
         bail!("{shown} has no look in it: whoever recorded it was stopped before the first");

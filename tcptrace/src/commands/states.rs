@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::kernel::hooks::Group;
 use crate::kernel::host::Host;
 use crate::kernel::load::{CensusWish, Kernel, Wish};
+use crate::kernel::privilege::{Work, keep_for};
 use crate::lifecycle::census::{self, By, CensusReport, Counted, Holders, Process, Tally};
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::report::Party;
@@ -37,6 +38,7 @@ pub async fn run(plan: &StatesPlan, out: &mut dyn Write) -> Result<Outcome> {
     log::to_stderr(plan.verbosity);
     let host = Host::look();
     let kernel = log::load(&host, &wish(plan))?;
+    keep_for(Work::States)?;
     let notices = Notices::of(&host, &kernel);
     let mut counter = Counter { plan, filter, kernel, notices, release: host.release };
     let mut printer = Printer::new(plan);

@@ -17,6 +17,7 @@ use crate::kernel::filter::KernelFilter;
 use crate::kernel::hooks::Group;
 use crate::kernel::host::Host;
 use crate::kernel::load::{Kernel, Wish};
+use crate::kernel::privilege::{Work, keep_for};
 use crate::kernel::ring::Ring;
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::socket::State;
@@ -63,6 +64,8 @@ pub async fn run(plan: &StreamPlan, out: &mut dyn Write) -> Result<Outcome> {
         filter.pids.clear();
     }
     let mut kernel = log::load(&host, &wish)?;
+    let reads_proc = filter.needs_process_details();
+    keep_for(if reads_proc { Work::StreamOfPlaces } else { Work::Stream })?;
     let mut ring = Ring::take(kernel.ebpf())?;
     let mut notices = Notices::of(&host, &kernel);
     notices.say();

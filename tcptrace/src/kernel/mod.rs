@@ -13,6 +13,7 @@ pub mod netns;
 mod observer;
 pub mod offsets;
 mod plain;
+pub mod privilege;
 pub mod ring;
 pub mod snapshot;
 pub mod stacks;

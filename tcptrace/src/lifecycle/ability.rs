@@ -58,11 +58,26 @@ pub struct Fact {
     pub cost: Option<String>,
 }
 
+/// A capability that is not given up when everything is attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptCapability {
+    /// As capabilities(7) calls it.
+    pub name: &'static str,
+    /// Whether this process has it.
+    pub held: bool,
+    /// The commands that keep it; all others give it up.
+    pub kept_by: Vec<&'static str>,
+    /// What for.
+    pub purpose: &'static str,
+}
+
 /// The answer of `check`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// Facts about the host.
     pub facts: Vec<Fact>,
+    /// Capabilities that some command keeps.
+    pub kept: Vec<KeptCapability>,
     /// Hooks; empty when none could be tried.
     pub hooks: Vec<HookAbility>,
     /// Why nothing works; `None`: `leaks` works.

@@ -23,6 +23,11 @@ pub fn table(check: &Check, out: &mut dyn Write) -> io::Result<()> {
         line(out, &format!("{:<24} {}", fact.name, fact.value))?;
         explain(out, "", fact.cost.as_deref())?;
     }
+    for kept in &check.kept {
+        let held = if kept.held { "kept by" } else { "not held; kept by" };
+        line(out, &format!("{:<24} {held} {}", kept.name, kept.kept_by.join(", ")))?;
+        explain(out, "", Some(kept.purpose))?;
+    }
     for hook in &check.hooks {
         let presence = hook.presence.token();
         line(out, &format!("{:<32} {presence:<10} {}", hook.point, hook.purpose))?;
@@ -69,6 +74,16 @@ struct FactObject<'a> {
 }
 
 #[derive(Serialize)]
+struct CapabilityObject<'a> {
+    r#type: &'a str,
+    v: u32,
+    name: &'a str,
+    held: bool,
+    kept_by: &'a [&'a str],
+    purpose: &'a str,
+}
+
+#[derive(Serialize)]
 struct HookObject<'a> {
     r#type: &'a str,
     v: u32,
@@ -88,7 +103,7 @@ struct VerdictObject<'a> {
     failure: Option<&'a str>,
 }
 
-/// JSON Lines: `fact` objects, `hook` objects, last a `verdict`.
+/// JSON Lines: `fact` objects, `capability` objects, `hook` objects, last a `verdict`.
 ///
 /// # Errors
 ///
@@ -97,6 +112,17 @@ pub fn json(check: &Check, out: &mut dyn Write) -> io::Result<()> {
     for fact in &check.facts {
         let (name, value, cost) = (fact.name, fact.value.as_str(), fact.cost.as_deref());
         write_line(out, &FactObject { r#type: "fact", v: 1, name, value, cost })?;
+    }
+    for kept in &check.kept {
+        let object = CapabilityObject {
+            r#type: "capability",
+            v: 1,
+            name: kept.name,
+            held: kept.held,
+            kept_by: &kept.kept_by,
+            purpose: kept.purpose,
+        };
+        write_line(out, &object)?;
     }
     for hook in &check.hooks {
         let object = HookObject {
@@ -118,7 +144,7 @@ pub fn json(check: &Check, out: &mut dyn Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lifecycle::ability::{Fact, HookAbility};
+    use crate::lifecycle::ability::{Fact, HookAbility, KeptCapability};
 
     fn check() -> Check {
         let hook = |presence| HookAbility {
@@ -130,6 +156,12 @@ mod tests {
         };
         Check {
             facts: vec![Fact { name: "kernel", value: "6.1.0\x1b[31m".to_owned(), cost: None }],
+            kept: vec![KeptCapability {
+                name: "CAP_SYS_PTRACE",
+                held: false,
+                kept_by: vec!["leaks", "states"],
+                purpose: "reads what /proc says of others",
+            }],
             hooks: vec![hook(Presence::Present), hook(Presence::Missing("none here".to_owned()))],
             failure: None,
         }
@@ -143,6 +175,8 @@ mod tests {
         assert!(!text.contains('\x1b'), "{text}");
         assert!(text.contains("    why: none here\n    cost: who read end-of-file"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        let kept = "CAP_SYS_PTRACE           not held; kept by leaks, states\n    reads what /proc";
+        assert!(text.contains(kept), "{text}");
         assert_eq!(text.matches("cost:").count(), 1, "only what is missing costs");
     }
 
@@ -156,8 +190,9 @@ mod tests {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
         let kinds: Vec<_> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
-        assert_eq!(kinds, ["fact", "hook", "hook", "verdict"]);
-        assert_eq!(lines[2]["status"], "missing");
-        assert_eq!(lines[3]["usable"], true);
+        assert_eq!(kinds, ["fact", "capability", "hook", "hook", "verdict"]);
+        assert_eq!(lines[1]["kept_by"], serde_json::json!(["leaks", "states"]));
+        assert_eq!(lines[3]["status"], "missing");
+        assert_eq!(lines[4]["usable"], true);
     }
 }

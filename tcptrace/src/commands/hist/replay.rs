@@ -10,6 +10,7 @@ use crate::commands::plan::HistPlan;
 use crate::commands::replay::events::{Recorded, check_filter};
 use crate::commands::replay::inodes;
 use crate::commands::watch::nanos;
+use crate::kernel::privilege::{Work, keep_for};
 use crate::lifecycle::dwell::census::Ages;
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::report::{HistReport, Scope, rows};
@@ -28,8 +29,12 @@ pub fn run(plan: &HistPlan, path: &Path, out: &mut dyn Write) -> Result<Outcome>
     check_filter(&plan.selection.filter)?;
     let filter = Filter { netns: inodes(&plan.netns)?, ..plan.selection.filter.clone() };
     let selection = Selection { filter };
-    let mut recorded = Recorded::open(path, plan.until.elapsed().map(nanos))?;
+    // A log is opened when the recording has turned out to be one.
+    let opens_log = plan.hdr_log.is_some();
+    let opened = || if opens_log { Ok(()) } else { keep_for(Work::Replay) };
+    let mut recorded = Recorded::open(path, plan.until.elapsed().map(nanos), opened)?;
     let mut outputs = Outputs::open(plan)?;
+    keep_for(Work::Replay)?;
     let mut tally = Tally::new(plan, recorded.began_ns());
     while let Some(transition) = recorded.next()? {
         if tally.ends_interval(transition.record.time_ns) {

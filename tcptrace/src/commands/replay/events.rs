@@ -28,13 +28,18 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// Opens one, of which nothing is wanted after `duration_ns`, if that is given.
+    /// Opens one, of which nothing is wanted after `duration_ns`, if that is given. `opened` is
+    /// called when its file is open and nothing was read yet.
     ///
     /// # Errors
     ///
     /// One sentence: it cannot be read.
-    pub fn open(path: &Path, duration_ns: Option<u64>) -> Result<Self> {
-        let (reader, soundness) = file::open(path)?;
+    pub fn open(
+        path: &Path,
+        duration_ns: Option<u64>,
+        opened: impl FnOnce() -> Result<()>,
+    ) -> Result<Self> {
+        let (reader, soundness) = file::open(path, opened)?;
         let lacks: Vec<Degradation> = cut(soundness.state).into_iter().collect();
         let mut notices = Notices::default();
         notices.add_all(&lacks);

@@ -11,6 +11,7 @@ use crate::commands::plan::{Format, StreamPlan};
 use crate::commands::replay::events::{Recorded, check_filter};
 use crate::commands::replay::inodes;
 use crate::commands::watch::nanos;
+use crate::kernel::privilege::{Work, keep_for};
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::stream::{Frame, Summary};
 
@@ -26,7 +27,8 @@ use super::trace::Trace;
 pub fn run(plan: &StreamPlan, path: &Path, out: &mut dyn Write) -> Result<Outcome> {
     check_filter(&plan.filter)?;
     let filter = Filter { netns: inodes(&plan.netns)?, ..plan.filter.clone() };
-    let mut recorded = Recorded::open(path, plan.until.elapsed().map(nanos))?;
+    let duration_ns = plan.until.elapsed().map(nanos);
+    let mut recorded = Recorded::open(path, duration_ns, || keep_for(Work::Replay))?;
     let began = recorded.began_ns();
     let wall_offset_ns = recorded.events.wall_offset_ns();
     let frame = Frame { started_ns: began, wall_offset_ns };

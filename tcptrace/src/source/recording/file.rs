@@ -42,20 +42,21 @@ pub fn create(path: &Path, force: bool) -> Result<File> {
     file.with_context(|| format!("cannot make {shown}"))
 }
 
-/// Opens a recording and checks every frame of it.
+/// Opens a recording and checks every frame of it. In between, when nothing more has to be opened
+/// and nothing was read yet, `opened` is called.
 ///
 /// # Errors
 ///
 /// One sentence: it cannot be opened, is none, or is damaged.
-pub fn open(path: &Path) -> Result<Recording> {
+pub fn open(path: &Path, opened: impl FnOnce() -> Result<()>) -> Result<Recording> {
     let shown = path.display();
-    read(path).map_err(|error| match error.downcast_ref::<io::Error>() {
+    read(path, opened).map_err(|error| match error.downcast_ref::<io::Error>() {
         Some(_) => error.context(format!("cannot read {shown}")),
         None => anyhow!("cannot read {shown}: {error:#}"),
     })
 }
 
-fn read(path: &Path) -> Result<Recording> {
+fn read(path: &Path, opened: impl FnOnce() -> Result<()>) -> Result<Recording> {
     // Without O_NONBLOCK a FIFO that nobody writes to would be waited for.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -66,6 +67,7 @@ fn read(path: &Path) -> Result<Recording> {
     if kind.is_fifo() || kind.is_char_device() || kind.is_block_device() {
         bail!("it is no regular file; a recording is read twice");
     }
+    opened()?;
     let soundness = check(BufReader::new(&file))?;
     file.rewind()?;
     Ok((Reader::new(BufReader::new(file))?, soundness))

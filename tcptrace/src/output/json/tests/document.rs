@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tcptrace_common::counter::Counter;
 
 use super::*;
-use crate::lifecycle::ability::{Check, Fact, HookAbility, Presence};
+use crate::lifecycle::ability::{Check, Fact, HookAbility, KeptCapability, Presence};
 use crate::lifecycle::cause::Cause;
 
 const DOCUMENT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/json.md"));
@@ -136,6 +136,12 @@ fn each_object_of_check_is_as_documented() {
     };
     let check = Check {
         facts: vec![Fact { name: "kernel", value: "6.1".to_owned(), cost: None }],
+        kept: vec![KeptCapability {
+            name: "CAP_SYS_PTRACE",
+            held: true,
+            kept_by: vec!["leaks"],
+            purpose: "reads what /proc says of others",
+        }],
         hooks: vec![hook(Presence::Present), hook(Presence::Missing("none".to_owned()))],
         failure: None,
     };
