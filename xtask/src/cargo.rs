@@ -72,11 +72,15 @@ pub struct Executable {
 
 /// Runs a cargo command that builds, and lists the executables that came of it.
 pub fn build(args: &[&str]) -> Result<Vec<Executable>> {
-    let mut command = cargo(args);
+    executables_of(&mut cargo(args))
+}
+
+/// The same of a command that has more than arguments.
+pub fn executables_of(command: &mut Command) -> Result<Vec<Executable>> {
     command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     let output = command.output().context("cannot start cargo")?;
     if !output.status.success() {
-        bail!("`{}` failed ({})", step::show(&command), output.status);
+        bail!("`{}` failed ({})", step::show(command), output.status);
     }
     Ok(executables(&String::from_utf8_lossy(&output.stdout)))
 }

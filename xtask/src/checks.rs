@@ -2,16 +2,20 @@
 
 use std::env::consts::ARCH;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
 use crate::cargo::{self, cargo};
 use crate::toolchain::source::Source;
-use crate::{e2e, layers, setup, step};
+use crate::{e2e, fuzz, layers, setup, step};
 
 /// What the eBPF side is compiled for.
 const BPF_TARGET: &str =
     if cfg!(target_endian = "big") { "bpfeb-unknown-none" } else { "bpfel-unknown-none" };
+
+/// How long each target is fuzzed.
+const FUZZING: Duration = Duration::from_secs(3);
 
 /// Runs everything; with a filter, only the tests whose name contains it.
 pub fn test(filter: Option<&str>) -> Result<()> {
@@ -20,6 +24,9 @@ pub fn test(filter: Option<&str>) -> Result<()> {
         check(toolchain.source)?;
     }
     announce("unit tests", || unit_tests(filter))?;
+    if filter.is_none() {
+        announce("fuzzing", || fuzz::run(None, FUZZING))?;
+    }
     announce("end-to-end tests", || e2e::run(filter))?;
     step::say("test", "all passed");
     Ok(())

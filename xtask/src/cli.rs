@@ -57,11 +57,24 @@ pub enum Command {
 
     /// Set up, then run every check and test; stop at the first failure
     ///
-    /// In this order: fmt, clippy (user side, then eBPF side), docs, layers, unit tests,
-    /// end-to-end tests. The last run as root on the real kernel, through sudo where needed.
+    /// In this order: fmt, clippy (user side, then eBPF side), docs, layers, unit tests, fuzzing
+    /// for some seconds, end-to-end tests. The last run as root on the real kernel, through sudo where needed.
     Test {
         /// Run only the tests whose name contains this, and none of the checks before them
         filter: Option<String>,
+    },
+
+    /// Feed made-up bytes to everything that reads bytes from strangers
+    ///
+    /// Each target starts from the inputs in tests/fuzz/corpus, and stops with what it found, if
+    /// anything. New inputs that lead to new code are used the next time (target/fuzz).
+    Fuzz {
+        /// The target; all by default
+        target: Option<String>,
+
+        /// Seconds for each target
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        time: u64,
     },
 
     /// Check that the modules of tcptrace import one another only in the allowed direction

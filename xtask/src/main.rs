@@ -1,6 +1,7 @@
 //! The project's chores. `cargo xtask --help` lists them.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 
@@ -9,6 +10,7 @@ mod cargo;
 mod checks;
 mod cli;
 mod e2e;
+mod fuzz;
 mod layers;
 mod privilege;
 mod run;
@@ -40,6 +42,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Demo => as_root::demo(),
         Command::Bench { args } => as_root::bench(&args),
         Command::Test { filter } => checks::test(filter.as_deref()),
+        Command::Fuzz { target, time } => fuzz::run(target.as_deref(), Duration::from_secs(time)),
         Command::Layers => layers::check_repository(),
     }
 }

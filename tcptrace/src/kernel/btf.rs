@@ -25,6 +25,8 @@ const ENUM64: u32 = 19;
 
 /// How deep anonymous members and chains of typedefs are followed.
 const MAX_DEPTH: u32 = 32;
+/// Members that are looked at for one of them: more than any struct of the kernel has.
+const MAX_MEMBERS: u32 = 1 << 16;
 
 /// The types of one BTF blob.
 pub struct Btf {
@@ -110,15 +112,18 @@ impl Btf {
         self.read_type(*start as usize).ok()
     }
 
-    fn name(&self, offset: u32) -> &[u8] {
+    /// Whether the string at an offset, which ends with a NUL, is `name`. The end is not looked for:
+    /// a string may be as long as all of them.
+    fn is_named(&self, offset: u32, name: &str) -> bool {
         let tail = self.strings.get(offset as usize..).unwrap_or_default();
-        tail.split(|byte| *byte == 0).next().unwrap_or_default()
+        let rest = tail.strip_prefix(name.as_bytes());
+        rest.is_some_and(|rest| rest.first().is_none_or(|byte| *byte == 0))
     }
 
     fn find(&self, kind: u32, name: &str) -> Option<Type> {
         self.starts.iter().find_map(|start| {
             let entry = self.read_type(*start as usize).ok()?;
-            (entry.kind() == kind && self.name(entry.name) == name.as_bytes()).then_some(entry)
+            (entry.kind() == kind && self.is_named(entry.name, name)).then_some(entry)
         })
     }
 
@@ -129,37 +134,38 @@ impl Btf {
     #[must_use]
     pub fn member_offset(&self, structure: &str, path: &str) -> Option<u32> {
         let mut entry = self.find(STRUCT, structure)?;
-        let mut bits = 0;
+        let mut bits = 0_u32;
+        let mut left = MAX_MEMBERS;
         for (index, name) in path.split('.').enumerate() {
             if index > 0 {
                 entry = self.composite(self.by_id(entry.value)?)?;
             }
-            let (offset, member) = self.member(entry, name, 0)?;
-            bits += offset;
+            let (offset, member) = self.member(entry, name, 0, &mut left)?;
+            bits = bits.checked_add(offset)?;
             entry = member;
         }
-        (bits % 8 == 0).then_some(bits / 8)
+        bits.is_multiple_of(8).then_some(bits / 8)
     }
 
     /// The member `name` of a struct or union: its offset in bits, and a [`Type`] whose `value`
-    /// is the member's type.
-    fn member(&self, entry: Type, name: &str, depth: u32) -> Option<(u32, Type)> {
+    /// is the member's type. No more than `left` members are looked at.
+    fn member(&self, entry: Type, name: &str, depth: u32, left: &mut u32) -> Option<(u32, Type)> {
         (0..entry.count()).find_map(|index| {
+            *left = left.checked_sub(1)?;
             let at = entry.extra + 12 * index;
             let member = self.read_type(at).ok()?;
             let mask = if entry.has_bit_fields() { 0x00ff_ffff } else { u32::MAX };
             let bits = member.value & mask;
             let member = Type { value: member.info, ..member };
-            let own = self.name(member.name);
-            if own == name.as_bytes() {
+            if self.is_named(member.name, name) {
                 return Some((bits, member));
             }
-            if !own.is_empty() || depth == MAX_DEPTH {
+            if !self.is_named(member.name, "") || depth == MAX_DEPTH {
                 return None;
             }
             let inner = self.composite(self.by_id(member.value)?)?;
-            let (offset, found) = self.member(inner, name, depth + 1)?;
-            Some((bits + offset, found))
+            let (offset, found) = self.member(inner, name, depth + 1, left)?;
+            Some((bits.checked_add(offset)?, found))
         })
     }
 
@@ -287,6 +293,19 @@ mod tests {
                 let _ = btf.member_offset("outer", "b.y");
             }
         }
+    }
+
+    /// Offsets that add up to more than there can be, and a union that has itself as members.
+    #[test]
+    fn what_cannot_be_is_not_found() {
+        let strings = b"\0s\0a\0b\0";
+        let far = u32::MAX - 7;
+        let nested = [1, info(STRUCT, 1), 4, 3, 2, far, 0, info(STRUCT, 1), 4, 5, 1, far];
+        let btf = Btf::parse(&blob(&nested, strings)).unwrap();
+        assert_eq!(btf.member_offset("s", "a.b"), None);
+        let own = [1, info(STRUCT, 2), 4, 0, 1, 0, 0, 1, 0];
+        let btf = Btf::parse(&blob(&own, strings)).unwrap();
+        assert_eq!(btf.member_offset("s", "b"), None);
     }
 
     #[test]

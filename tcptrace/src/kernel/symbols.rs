@@ -16,7 +16,8 @@ pub fn mini_timer() -> Option<u64> {
 }
 
 /// The address in a line of `/proc/kallsyms` that is about `name`; zeros stand for a hidden one.
-fn address(line: &str, name: &str) -> Option<u64> {
+#[must_use]
+pub fn address(line: &str, name: &str) -> Option<u64> {
     let mut words = line.split(' ');
     let (address, _kind, symbol) = (words.next()?, words.next()?, words.next()?);
     let address = u64::from_str_radix(address, 16).ok()?;

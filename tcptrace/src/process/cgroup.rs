@@ -20,13 +20,15 @@ pub struct Place {
 }
 
 /// Where the process is. `dir` is its directory in `/proc`.
+#[must_use]
 pub fn read(dir: &Path) -> Option<Place> {
     Some(parse(&read::bytes(&dir.join("cgroup"), CGROUP_BYTES)?))
 }
 
 /// Lines are `ID:CONTROLLERS:PATH`. The unified hierarchy (`0::PATH`) comes first, then systemd's
 /// own, then any other; one that says more than `/` goes before one that does not.
-fn parse(cgroup: &[u8]) -> Place {
+#[must_use]
+pub fn parse(cgroup: &[u8]) -> Place {
     let mut lines: Vec<(u8, String)> =
         cgroup.split(|byte| *byte == b'\n').filter_map(line).collect();
     lines.sort_by_key(|(rank, path)| (path == "/", *rank));

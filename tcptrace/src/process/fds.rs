@@ -11,6 +11,7 @@ const LIMITS_BYTES: u64 = 8192;
 /// Open descriptors. Since Linux 6.2 the size of `/proc/PID/fd` is their number; before, it is 0
 /// and they have to be counted. `None` for none at all: this process holds sockets, so what does not
 /// show them is a main thread that has ended before the others.
+#[must_use]
 pub fn used(dir: &Path) -> Option<u64> {
     let dir = dir.join("fd");
     let used = match fs::metadata(&dir).ok()?.len() {
@@ -21,11 +22,14 @@ pub fn used(dir: &Path) -> Option<u64> {
 }
 
 /// Soft limit of open descriptors; `u64::MAX`: none.
+#[must_use]
 pub fn soft_limit(dir: &Path) -> Option<u64> {
     parse_soft_limit(&read::bytes(&dir.join("limits"), LIMITS_BYTES)?)
 }
 
-fn parse_soft_limit(limits: &[u8]) -> Option<u64> {
+/// Soft limit of open descriptors in the text of `/proc/PID/limits`; `u64::MAX`: none.
+#[must_use]
+pub fn parse_soft_limit(limits: &[u8]) -> Option<u64> {
     const NAME: &[u8] = b"Max open files";
     let line = limits.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(NAME))?;
     match std::str::from_utf8(line).ok()?.split_ascii_whitespace().next()? {

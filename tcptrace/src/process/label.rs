@@ -21,9 +21,16 @@ const LABEL_BYTES: usize = 1024;
 
 /// What the process does. `dir` is its directory in `/proc`, `exe` the path of its executable,
 /// `comm` its name.
+#[must_use]
 pub fn read(dir: &Path, exe: Option<&str>, comm: &[u8]) -> Option<String> {
     let cmdline = read::bytes(&dir.join("cmdline"), CMDLINE_BYTES)?;
-    title::of(&cmdline, comm).or_else(|| program(dir, exe?, &cmdline))
+    of(dir, exe, comm, &cmdline)
+}
+
+/// The same where the command line is known, its words with a NUL behind each.
+#[must_use]
+pub fn of(dir: &Path, exe: Option<&str>, comm: &[u8], cmdline: &[u8]) -> Option<String> {
+    title::of(cmdline, comm).or_else(|| program(dir, exe?, cmdline))
 }
 
 /// What an interpreter runs.

@@ -3,15 +3,15 @@
 //! Everything comes from the process's own entry, so it is right wherever its mount namespace is.
 //! Processes vanish at any moment: what cannot be read any more is `None`, never an error.
 
-mod cgroup;
+pub mod cgroup;
 pub mod descendants;
-mod fds;
-mod label;
+pub mod fds;
+pub mod label;
 pub mod place;
 mod read;
 pub mod selection;
 mod stat;
-mod status;
+pub mod status;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

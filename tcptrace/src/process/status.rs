@@ -8,18 +8,21 @@ use super::read;
 const STATUS_BYTES: u64 = 4096;
 
 /// Effective user id.
+#[must_use]
 pub fn effective_uid(dir: &Path) -> Option<u32> {
     number(&read::bytes(&dir.join("status"), STATUS_BYTES)?, "Uid:", 1)
 }
 
 /// The process that the task with this directory belongs to.
+#[must_use]
 pub fn thread_group(dir: &Path) -> Option<u32> {
     number(&read::bytes(&dir.join("status"), STATUS_BYTES)?, "Tgid:", 0)
 }
 
 /// The `nth` number on the line that starts with `name`. The kernel escapes newlines in the
 /// process's name, so a name cannot make up a line.
-fn number(status: &[u8], name: &str, nth: usize) -> Option<u32> {
+#[must_use]
+pub fn number(status: &[u8], name: &str, nth: usize) -> Option<u32> {
     let line =
         status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name.as_bytes()))?;
     std::str::from_utf8(line).ok()?.split_ascii_whitespace().nth(nth)?.parse().ok()

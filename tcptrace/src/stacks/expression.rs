@@ -1,6 +1,6 @@
 //! DWARF expressions of the kinds that compilers use for the CFA and for saved registers.
 
-use gimli::{EndianSlice, Expression, LittleEndian, Operation, Register, X86_64};
+use gimli::{EndianSlice, Expression, LittleEndian, Operation, Register, X86_64, constants};
 
 /// Encoding that `.eh_frame` of x86-64 has; its version matters for none of these operations.
 const ENCODING: gimli::Encoding =
@@ -30,6 +30,11 @@ pub fn evaluate(expression: Expression<EndianSlice<'_, LittleEndian>>, pc: u64) 
     let mut operations = expression.operations(ENCODING);
     let mut stack = Vec::new();
     for _ in 0..MAX_OPERATIONS {
+        let next = expression.0.slice().get(operations.offset_from(&expression));
+        if next == Some(&constants::DW_OP_piece.0) {
+            // Of no use here, and gimli 0.33 multiplies its size without a check.
+            return None;
+        }
         match operations.next().ok()? {
             None => return stack.pop(),
             Some(operation) => apply(&mut stack, operation, pc)?,
@@ -138,6 +143,13 @@ mod tests {
             assert_eq!(value(bytes, 0), None, "{bytes:x?}");
         }
         assert_eq!(value(&[0x2f, 0xfd, 0xff], 0), None, "a jump back to itself");
+    }
+
+    #[test]
+    fn a_piece_of_any_size_is_none() {
+        let huge = [0x93, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        assert_eq!(value(&huge, 0), None);
+        assert_eq!(value(&[&PLT[..2], &huge].concat(), 0), None);
     }
 
     #[test]

@@ -12,13 +12,15 @@ use crate::step::{self, say_setup as say};
 use crate::toolchain::lookup;
 use crate::toolchain::source::{NIGHTLY, Source};
 
-/// Programs that the end-to-end tests start, and the Debian packages that have them.
-const TOOLS: [(&str, &str); 6] = [
+/// Programs that the end-to-end tests and fuzzing start, and the Debian packages that have them.
+const TOOLS: [(&str, &str); 7] = [
     ("ip", "iproute2"),
     ("python3", "python3"),
     // What the tool's stacks are compared with, and what has such stacks.
     ("gdb", "gdb"),
     ("gcc", "gcc"),
+    // What libFuzzer is compiled with.
+    ("c++", "g++"),
     ("go", "golang-go"),
     ("node", "nodejs"),
 ];

@@ -11,7 +11,7 @@
 
 pub mod code;
 pub mod discover;
-mod elf;
+pub mod elf;
 pub mod layout;
 pub mod lines;
 
