@@ -10,6 +10,7 @@ pub mod case;
 pub mod churn;
 pub mod clock;
 pub mod crowd;
+pub mod harmless;
 pub mod lines;
 pub mod netns;
 pub mod process;

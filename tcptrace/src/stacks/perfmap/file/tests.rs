@@ -65,6 +65,16 @@ fn a_pipe_neither_blocks_nor_counts() {
 }
 
 #[test]
+fn a_device_without_end_is_no_map() {
+    let dir = Dir::new("device");
+    symlink("/dev/zero", dir.map()).unwrap();
+    assert!(dir.open().is_err(), "a link");
+    // The very device, as a container may have it under any name.
+    let device = File::open("/dev/zero").unwrap();
+    assert!(MapFile::checked(device, me()).is_none());
+}
+
+#[test]
 fn what_is_too_large_or_of_somebody_else_is_not_read() {
     let dir = Dir::new("large");
     let file = File::create(dir.map()).unwrap();
