@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 
 use crate::cargo::{self, cargo};
 use crate::toolchain::source::Source;
-use crate::{e2e, fuzz, layers, setup, step};
+use crate::{deny, e2e, fuzz, layers, setup, step};
 
 /// What the eBPF side is compiled for.
 const BPF_TARGET: &str =
@@ -38,7 +38,8 @@ fn check(source: Source) -> Result<()> {
     announce("clippy (eBPF side)", || step::run(&mut bpf_clippy(source)))?;
     announce("docs (user side)", || step::run(&mut doc()))?;
     announce("docs (eBPF side)", || step::run(&mut bpf_doc(source)))?;
-    announce("layers", layers::check_repository)
+    announce("layers", layers::check_repository)?;
+    announce("licences and sources", deny::check)
 }
 
 /// Says which step comes, and which one failed.

@@ -57,8 +57,9 @@ pub enum Command {
 
     /// Set up, then run every check and test; stop at the first failure
     ///
-    /// In this order: fmt, clippy (user side, then eBPF side), docs, layers, unit tests, fuzzing
-    /// for some seconds, end-to-end tests. The last run as root on the real kernel, through sudo where needed.
+    /// In this order: fmt, clippy (user side, then eBPF side), docs, layers, licences and
+    /// sources of crates, unit tests, fuzzing for some seconds, end-to-end tests. The last run as
+    /// root on the real kernel, through sudo where needed.
     Test {
         /// Run only the tests whose name contains this, and none of the checks before them
         filter: Option<String>,
@@ -76,6 +77,9 @@ pub enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 60)]
         time: u64,
     },
+
+    /// Check the licences and the sources of all crates that are built in
+    Deny,
 
     /// Check that the modules of tcptrace import one another only in the allowed direction
     Layers,

@@ -9,6 +9,7 @@ mod as_root;
 mod cargo;
 mod checks;
 mod cli;
+mod deny;
 mod e2e;
 mod fuzz;
 mod layers;
@@ -43,6 +44,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Bench { args } => as_root::bench(&args),
         Command::Test { filter } => checks::test(filter.as_deref()),
         Command::Fuzz { target, time } => fuzz::run(target.as_deref(), Duration::from_secs(time)),
+        Command::Deny => deny::check(),
         Command::Layers => layers::check_repository(),
     }
 }
