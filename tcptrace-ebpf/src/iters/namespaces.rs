@@ -82,8 +82,15 @@ extern "C" fn show_next(_index: u32, walk: *mut Walk) -> i64 {
 /// nothing refers to it any more, the kernel has yet to clear it away, and nobody can enter.
 #[inline(always)]
 fn is_alive(net: *const c_void, kind: u64) -> bool {
-    let references = read::<u32>(net, Field::NetReferences).or_else(|| read(net, Field::NetCount));
-    read::<u64>(net, Field::NetOps) == Some(kind) && references != Some(0)
+    // Each read is decided on at once: of an answer that is kept, the compiler looks at the number
+    // before it asks whether there is one, and the verifiers of 6.1 and 6.12 refuse that.
+    if read::<u64>(net, Field::NetOps) != Some(kind) {
+        return false;
+    }
+    if has(Field::NetReferences) {
+        return read::<u32>(net, Field::NetReferences) != Some(0);
+    }
+    read::<u32>(net, Field::NetCount) != Some(0)
 }
 
 /// Shows a descriptor for a socket, unless this run has shown a way into its namespace.
