@@ -18,6 +18,7 @@ pub mod puppet;
 pub mod scenario;
 pub mod schema;
 pub mod situation;
+pub mod skip;
 pub mod ss;
 pub mod stacks;
 pub mod stream;

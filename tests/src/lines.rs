@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::clock::monotonic_ns;
+use crate::wait::patiently;
 
 /// One line without its newline, and when it was read (`CLOCK_MONOTONIC`, ns).
 #[derive(Clone, Debug)]
@@ -61,7 +62,7 @@ impl Lines {
         limit: Duration,
         mut find: impl FnMut(&[Line]) -> Option<T>,
     ) -> Option<T> {
-        let end = Instant::now() + limit;
+        let end = Instant::now() + patiently(limit);
         let mut state = self.shared.lock();
         loop {
             if let Some(found) = find(&state.lines) {

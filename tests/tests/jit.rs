@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use tcptrace_tests::netns::NetPair;
+use tcptrace_tests::skip;
 use tcptrace_tests::stacks::bench;
 use tcptrace_tests::stacks::build::{self, source};
 use tcptrace_tests::stacks::shape::{Shape, Told};
@@ -14,13 +15,13 @@ const INNER: &str = "java.net.Socket Paths.inner(java.net.ServerSocket, int)";
 const OUTER: &str = "java.net.Socket Paths.outer(java.net.ServerSocket, int)";
 const REMEDY: &str = "-XX:+PreserveFramePointer";
 
-/// Whether a program is there; where it is not, the output says so.
-fn has(program: &str) -> bool {
+/// Whether a program is there; where it is not, the test is skipped.
+fn has(program: &str) -> Result<bool> {
     let found = Command::new(program).arg("-version").output().is_ok();
     if !found {
-        println!("skipped: no {program} in PATH");
+        skip::because(&format!("no {program} in PATH"))?;
     }
-    found
+    Ok(found)
 }
 
 /// A Java virtual machine, and the files that it leaves.
@@ -78,7 +79,7 @@ fn compiled(options: &[&str]) -> Result<Vec<Told>> {
 /// The program's own path is `inner`, `outer`, `main`, below which there is the C of the machine.
 #[test]
 fn java_with_frame_pointers() -> Result<()> {
-    if !has("javac") {
+    if !has("javac")? {
         return Ok(());
     }
     for told in compiled(&["-XX:TieredStopAtLevel=1", "-XX:+PreserveFramePointer"])? {
@@ -96,7 +97,7 @@ fn java_with_frame_pointers() -> Result<()> {
 /// What is told is a part of the path, from its inner end on, and that it is a part.
 #[test]
 fn java_without_frame_pointers() -> Result<()> {
-    if !has("javac") {
+    if !has("javac")? {
         return Ok(());
     }
     for options in [&["-XX:TieredStopAtLevel=1"][..], &[]] {
@@ -120,7 +121,7 @@ fn java_without_frame_pointers() -> Result<()> {
 /// All frames of the interpreter are there and have no names of methods.
 #[test]
 fn java_interpreted() -> Result<()> {
-    if !has("javac") {
+    if !has("javac")? {
         return Ok(());
     }
     let pair = NetPair::new()?;

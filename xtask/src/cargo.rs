@@ -51,7 +51,18 @@ pub fn rustc() -> PathBuf {
 
 /// Builds the program and says where it is.
 pub fn build_tcptrace(profile: Profile) -> Result<PathBuf> {
-    let built = build(&["build", "--package=tcptrace", profile.flag()])?;
+    program(build(&["build", "--package=tcptrace", profile.flag()])?)
+}
+
+/// Builds the program so that it needs nothing of the host that it runs on, not even a C library,
+/// and says where it is: `target/debug/tcptrace`. The flag goes to the last step alone, so what it
+/// is linked from is what other builds use too.
+pub fn build_static() -> Result<PathBuf> {
+    let last_step = ["--", "-Ctarget-feature=+crt-static"];
+    program(build(&[&["rustc", "--package=tcptrace", "--bin=tcptrace"], &last_step[..]].concat())?)
+}
+
+fn program(built: Vec<Executable>) -> Result<PathBuf> {
     let is_program = |executable: &Executable| executable.target == "tcptrace";
     let program = built.into_iter().find(is_program).context("cargo built no tcptrace")?;
     Ok(program.path)
@@ -72,12 +83,18 @@ pub struct Executable {
 
 /// Runs a cargo command that builds, and lists the executables that came of it.
 pub fn build(args: &[&str]) -> Result<Vec<Executable>> {
-    executables_of(&mut cargo(args))
+    let mut args = args.to_vec();
+    // Behind the command; what follows two dashes is not for cargo.
+    args.insert(1, MESSAGES);
+    executables_of(&mut cargo(&args))
 }
 
-/// The same of a command that has more than arguments.
+/// Makes cargo say what it builds, for [`executables_of`].
+pub const MESSAGES: &str = "--message-format=json-render-diagnostics";
+
+/// The same of a command that has more than arguments, [`MESSAGES`] among them.
 pub fn executables_of(command: &mut Command) -> Result<Vec<Executable>> {
-    command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    command.stderr(Stdio::inherit());
     let output = command.output().context("cannot start cargo")?;
     if !output.status.success() {
         bail!("`{}` failed ({})", step::show(command), output.status);

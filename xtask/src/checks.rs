@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 
 use crate::cargo::{self, cargo};
 use crate::toolchain::source::Source;
-use crate::{deny, e2e, fuzz, layers, setup, step};
+use crate::{deny, e2e, fuzz, layers, setup, step, vm};
 
 /// What the eBPF side is compiled for.
 const BPF_TARGET: &str =
@@ -28,6 +28,9 @@ pub fn test(filter: Option<&str>) -> Result<()> {
         announce("fuzzing", || fuzz::run(None, FUZZING))?;
     }
     announce("end-to-end tests", || e2e::run(filter))?;
+    if filter.is_none() {
+        announce("kernels", vm::run_bounded)?;
+    }
     step::say("test", "all passed");
     Ok(())
 }

@@ -58,8 +58,9 @@ pub enum Command {
     /// Set up, then run every check and test; stop at the first failure
     ///
     /// In this order: fmt, clippy (user side, then eBPF side), docs, layers, licences and
-    /// sources of crates, unit tests, fuzzing for some seconds, end-to-end tests. The last run as
-    /// root on the real kernel, through sudo where needed.
+    /// sources of crates, unit tests, fuzzing for some seconds, end-to-end tests, kernels. The
+    /// end-to-end tests run as root on the real kernel, through sudo where needed; then some of
+    /// them on the oldest and the newest kernel of `cargo xtask vm`.
     Test {
         /// Run only the tests whose name contains this, and none of the checks before them
         filter: Option<String>,
@@ -80,6 +81,24 @@ pub enum Command {
 
     /// Check the licences and the sources of all crates that are built in
     Deny,
+
+    /// Run the end-to-end tests on other kernels, each in an emulated machine
+    ///
+    /// Fetches Debian's kernels 5.10, 6.1, 6.12 and the newest (apt-get checks them; they stay in
+    /// target/vm and are not installed), boots each under qemu, runs the tests there with a static
+    /// tcptrace, and prints a matrix: passed, skipped with the reason, failed. 5.10 must refuse
+    /// clearly. Each other kernel is booted with lockdown=integrity and lockdown=confidentiality
+    /// too. A run of everything rewrites the table in docs/kernels.md.
+    Vm {
+        /// Only this kernel (5.10, 6.1, 6.12, newest); may be given more than once
+        #[arg(long = "kernel", value_name = "NAME")]
+        kernels: Vec<String>,
+        /// Run what `cargo xtask test` runs of it
+        #[arg(long, conflicts_with_all = ["kernels", "filter"])]
+        bounded: bool,
+        /// Run only the tests of this file of tests/tests, or those whose name contains this
+        filter: Option<String>,
+    },
 
     /// Check that the modules of tcptrace import one another only in the allowed direction
     Layers,

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::cargo::{self, Executable, Profile};
+use crate::cargo::{self, Executable};
 use crate::privilege::Privilege;
 use crate::setup::Blocked;
 use crate::step;
@@ -16,7 +16,7 @@ pub const PROGRAM: &str = "TCPTRACE_BIN";
 
 /// Builds the program, then runs the tests whose name contains the filter.
 pub fn run(filter: Option<&str>) -> Result<()> {
-    let program = cargo::build_tcptrace(Profile::Dev)?;
+    let program = cargo::build_static()?;
     match Privilege::find()? {
         Privilege::Root => step::run(&mut all_at_once(&program, filter)),
         privilege => one_by_one(&program, filter, privilege),

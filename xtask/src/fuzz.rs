@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
-use crate::cargo::{cargo, executables_of, root};
+use crate::cargo::{MESSAGES, cargo, executables_of, root};
 use crate::step;
 
 /// Where new inputs and findings go.
@@ -67,7 +67,7 @@ fn chosen(name: Option<&str>) -> Result<Vec<String>> {
 /// Builds the program and says where it is.
 fn build() -> Result<PathBuf> {
     let mut command =
-        cargo(&["build", "--package=tcptrace-fuzz", "--bin=engine", "--features=engine"]);
+        cargo(&["build", MESSAGES, "--package=tcptrace-fuzz", "--bin=engine", "--features=engine"]);
     command.env("RUSTC_WORKSPACE_WRAPPER", root().join(PLACE).join("instrument"));
     // The eBPF half has no part in it.
     command.env("AYA_BUILD_SKIP", "1");

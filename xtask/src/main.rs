@@ -18,6 +18,7 @@ mod run;
 mod setup;
 mod step;
 mod toolchain;
+mod vm;
 
 use cli::{Cli, Command};
 
@@ -45,6 +46,8 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Test { filter } => checks::test(filter.as_deref()),
         Command::Fuzz { target, time } => fuzz::run(target.as_deref(), Duration::from_secs(time)),
         Command::Deny => deny::check(),
+        Command::Vm { bounded: true, .. } => vm::run_bounded(),
+        Command::Vm { kernels, filter, .. } => vm::run(&kernels, filter.as_deref()),
         Command::Layers => layers::check_repository(),
     }
 }

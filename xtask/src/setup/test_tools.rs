@@ -13,7 +13,7 @@ use crate::toolchain::lookup;
 use crate::toolchain::source::{NIGHTLY, Source};
 
 /// Programs that the end-to-end tests and fuzzing start, and the Debian packages that have them.
-const TOOLS: [(&str, &str); 7] = [
+const TOOLS: [(&str, &str); 9] = [
     ("ip", "iproute2"),
     ("python3", "python3"),
     // What the tool's stacks are compared with, and what has such stacks.
@@ -23,6 +23,9 @@ const TOOLS: [(&str, &str); 7] = [
     ("c++", "g++"),
     ("go", "golang-go"),
     ("node", "nodejs"),
+    // Other kernels, and their modules.
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("xz", "xz-utils"),
 ];
 
 /// Where administrators' programs are, which a user's `PATH` may lack.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::unistd::gettid;
 use socket2::{Domain, Socket, Type};
+use tcptrace_tests::wait::patiently;
 
 use crate::args::Args;
 use crate::facts::say;
@@ -62,7 +63,7 @@ impl Server {
 }
 
 fn answer(stream: &mut TcpStream) -> Result<()> {
-    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_read_timeout(Some(patiently(LIMIT)))?;
     let mut word = [0; 4];
     stream.read_exact(&mut word).context("read a request")?;
     stream.write_all(&word)?;
@@ -76,7 +77,7 @@ pub fn client(args: &Args) -> Result<()> {
     let threads: u64 = args.or("threads", 4)?;
     let share = args.need::<u64>("count")? / threads;
     let (network, hosts): (Ipv4Addr, u64) = (args.need("sources")?, args.or("hosts", 200)?);
-    let end = Instant::now() + LIMIT;
+    let end = Instant::now() + patiently(LIMIT);
     in_threads(threads, |thread| {
         for number in 0..share {
             ensure!(Instant::now() < end, "too slow: {number} of {share} in {LIMIT:?}");
@@ -94,7 +95,7 @@ fn ask(server: SocketAddr, source: Ipv4Addr) -> Result<()> {
     socket.bind(&SocketAddr::new(IpAddr::V4(source), 0).into())?;
     socket.connect(&server.into()).with_context(|| format!("connect from {source}"))?;
     let mut stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_read_timeout(Some(patiently(LIMIT)))?;
     stream.write_all(b"ping")?;
     stream.read_exact(&mut [0; 4]).context("read an answer")
 }

@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{alarm, getpgrp};
+use tcptrace_tests::wait;
 
 use crate::facts::{now, say, stage};
 
@@ -16,7 +17,7 @@ const LIFE_SECONDS: libc::c_uint = 120;
 
 /// The process ends after two minutes, whatever happens. Forked children call it again.
 pub fn limit_life() {
-    alarm::set(LIFE_SECONDS);
+    alarm::set(LIFE_SECONDS * wait::patience());
 }
 
 /// As many descriptors as this process may have.
