@@ -8,13 +8,15 @@ use super::kernel::{Fate, Kernel};
 use super::results::{self, Outcome, Reasons, Test};
 use crate::cargo::Executable;
 
-/// Tests of a bounded run, as file and filter: every cause and every attribution, and one of each
-/// other command.
-const BOUNDED: [(&str, &str); 8] = [
-    ("scenarios", ""),
-    ("causes_close_wait", ""),
-    ("causes_dead", ""),
-    ("attribution", ""),
+/// Tests of a bounded run, as file and filter: every cause and every attribution, one of what is
+/// found by a late start, and one of each other command.
+const BOUNDED: [(&str, &str); 10] = [
+    ("causes_close_wait", "::before"),
+    ("causes_dead", "::before"),
+    ("never_accepted", "::before"),
+    ("holders", "::before"),
+    ("attribution", "::before"),
+    ("ipv6", "read_eof_keep_v6::after"),
     ("stream", "the_client_closes_first"),
     ("hist", "the_same_by_state"),
     ("states", "every_state_is_counted_as_ss_does"),
@@ -22,7 +24,7 @@ const BOUNDED: [(&str, &str); 8] = [
 ];
 
 /// What is asked of a kernel that is locked down with integrity.
-const LOCKED_DOWN: (&str, &str) = ("scenarios", "read_eof_keep");
+const LOCKED_DOWN: (&str, &str) = ("causes_dead", "rst_read");
 
 /// Commands that a kernel may refuse, with their arguments.
 const COMMANDS: [(&str, &str); 5] = [
@@ -39,7 +41,7 @@ const TESTS_LIMIT: Duration = Duration::from_secs(1200);
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
 /// Tests at a time: most of them wait most of the time.
-const THREADS: u32 = 2;
+const THREADS: u32 = 3;
 
 /// The programs that guests run.
 pub struct Programs {
