@@ -15,6 +15,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::Value;
 use tcptrace_tests::churn::{CONNECTIONS, Churn};
+use tcptrace_tests::host;
 use tcptrace_tests::netns::NetPair;
 use tcptrace_tests::puppet::Puppet;
 use tcptrace_tests::situation::{Situation, Staged};
@@ -190,7 +191,11 @@ fn a_replay_says_what_live_said() -> Result<()> {
     let replayed = nobody.replay(&path, &["-o", "json", "--min-age", "1s"])?.expect_code(0)?;
     // Namespaces of other tests come and go.
     let gone = "tcptrace: recorded: there are network namespaces that cannot be entered";
-    ensure!(replayed.stderr.lines().all(|line| line.starts_with(gone)), "{}", replayed.stderr);
+    // On kernels before 6.3 nobody learns who read end-of-file, and a recording remembers that.
+    let unseen = "tcptrace: recorded: tp_btf/sock_recv_length: ";
+    let is_seen = host::has_tracepoint("sock_recv_length")?;
+    let may_say = |line: &str| line.starts_with(gone) || (!is_seen && line.starts_with(unseen));
+    ensure!(replayed.stderr.lines().all(may_say), "{}", replayed.stderr);
     let (said, says) = (last_report(&live, &netns)?, last_report(&replayed, &netns)?);
     ensure!(said.len() == sockets, "{} of {sockets}", said.len());
     for (live, replayed) in said.iter().zip(&says) {
