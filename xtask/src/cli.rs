@@ -87,8 +87,8 @@ pub enum Command {
     /// Fetches Debian's kernels 5.10, 6.1, 6.12 and the newest (apt-get checks them; they stay in
     /// target/vm and are not installed), boots each under qemu, runs the tests there with a static
     /// tcptrace, and prints a matrix: passed, skipped with the reason, failed. 5.10 must refuse
-    /// clearly. Each other kernel is booted with lockdown=integrity and lockdown=confidentiality
-    /// too. A run of everything rewrites the table in docs/kernels.md.
+    /// clearly. Without a filter each other kernel is booted with lockdown=integrity and
+    /// lockdown=confidentiality too. A run on all kernels rewrites the table in docs/kernels.md.
     Vm {
         /// Only this kernel (5.10, 6.1, 6.12, newest); may be given more than once
         #[arg(long = "kernel", value_name = "NAME")]

@@ -29,12 +29,15 @@ pub struct Kernel {
     pub fate: Fate,
 }
 
+/// The name of the newest, which changes.
+pub const NEWEST: &str = "newest";
+
 /// From old to new. The newest is what Debian brings to its stable release from testing.
 pub const KERNELS: [Kernel; 4] = [
     Kernel { name: "5.10", suite: "bullseye", fate: Fate::Refuses("too old") },
     Kernel { name: "6.1", suite: "bookworm", fate: Fate::Works },
     Kernel { name: "6.12", suite: "trixie", fate: Fate::Works },
-    Kernel { name: "newest", suite: "trixie-backports", fate: Fate::Works },
+    Kernel { name: NEWEST, suite: "trixie-backports", fate: Fate::Works },
 ];
 
 /// The package that depends on the suite's current kernel.
