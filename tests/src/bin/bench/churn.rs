@@ -110,7 +110,7 @@ fn time_programs(row: &mut Row, time: Duration, dir: &Scratch) -> Result<()> {
         };
         Ok(())
     })?;
-    row.transitions = figures.load.connections * crate::load::TRANSITIONS;
+    row.transitions = figures.load.connections * tcptrace_tests::load::TRANSITIONS;
     std::thread::sleep(PAUSE);
     Ok(())
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::contender::{Contender, Events, Running, Used};
-use crate::load::{self, Done};
+use tcptrace_tests::load::{self, Done};
 
 /// No line of any output is longer.
 const LONGEST_LINE: u64 = 64 << 10;

@@ -8,8 +8,8 @@ mod churn;
 mod contender;
 mod empty;
 mod figures;
-mod load;
 mod scale;
+mod soak;
 mod stats;
 mod table;
 
@@ -27,6 +27,8 @@ enum Command {
     Churn(churn::Options),
     /// Many open sockets: what a look at them costs, and what remembering them costs
     Scale(scale::Options),
+    /// Connections by the million: whether the tool's memory stays what it is
+    Soak(soak::Options),
 }
 
 fn main() -> Result<()> {
@@ -34,5 +36,6 @@ fn main() -> Result<()> {
         None => churn::run(&churn::Options::default()),
         Some(Command::Churn(options)) => churn::run(&options),
         Some(Command::Scale(options)) => scale::run(&options),
+        Some(Command::Soak(options)) => soak::run(&options),
     }
 }

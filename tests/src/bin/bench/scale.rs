@@ -1,6 +1,5 @@
 //! Many open sockets: what a look at them costs, and what remembering them costs.
 
-use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use clap::Parser;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use serde_json::Value;
-use tcptrace_tests::bpf;
+use tcptrace_tests::footprint::{Footprint, cpu_ms};
 use tcptrace_tests::netns::{NetPair, Netns};
 use tcptrace_tests::scenario::Scenario;
 use tcptrace_tests::tool::{self, Running};
@@ -53,10 +52,7 @@ struct Row {
 
 /// What a tool uses that has seen all of them begin.
 struct Kept {
-    /// Its maps, bytes.
-    kernel: u64,
-    /// Its resident memory, bytes.
-    user: u64,
+    footprint: Footprint,
     /// CPU time of it while nothing happened, per second, ms.
     idle_ms: f64,
 }
@@ -113,7 +109,7 @@ fn kept(pid: u32) -> Result<Kept> {
     let begun = cpu_ms(pid)?;
     std::thread::sleep(IDLE);
     let idle_ms = (cpu_ms(pid)? - begun) / IDLE.as_secs_f64();
-    Ok(Kept { kernel: bpf::map_memory(pid)?, user: resident(pid)?, idle_ms })
+    Ok(Kept { footprint: Footprint::of(pid)?, idle_ms })
 }
 
 /// One run of the tool: wall and CPU time of the whole process, ms.
@@ -137,23 +133,6 @@ fn cpu_of_children() -> Result<Duration> {
     Ok(Duration::from_micros(u64::try_from(micros)?))
 }
 
-/// CPU time of a process so far, from the first field of `schedstat` of its threads.
-fn cpu_ms(pid: u32) -> Result<f64> {
-    let mut ns = 0;
-    for thread in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
-        let text = fs::read_to_string(thread.path().join("schedstat"))?;
-        ns += text.split(' ').next().context("schedstat")?.parse::<u64>()?;
-    }
-    Ok(ns as f64 / 1e6)
-}
-
-fn resident(pid: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kib * 1024)
-}
-
 fn shown(row: &Row) -> String {
     let looks = row.looks.map(|[wall, cpu]| format!(" {wall:.0} / {cpu:.0} |")).concat();
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
@@ -161,8 +140,8 @@ fn shown(row: &Row) -> String {
     format!(
         "| {} |{looks} {:.1} | {:.1} | {:.2} |",
         row.sockets,
-        mib(kept.kernel),
-        mib(kept.user),
+        mib(kept.footprint.maps),
+        mib(kept.footprint.resident),
         kept.idle_ms
     )
 }
