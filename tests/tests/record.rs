@@ -217,7 +217,9 @@ fn other_questions(nobody: &Nobody, path: &Path, pair: &NetPair, all: &[Value]) 
     };
     let old = nobody.replay(path, &["-o", "json", "--min-age", "1h"])?.expect_code(0)?;
     ensure!(last_report(&old, &netns)?.is_empty(), "nothing is an hour old");
-    let pid = all[0]["holders"][0]["pid"].as_u64().context("no holder")?.to_string();
+    // Cookies, by which these are sorted, come in batches for each CPU: any may be the first.
+    let pid = all.iter().find_map(|leak| leak["holders"][0]["pid"].as_u64());
+    let pid = pid.context("no holder")?.to_string();
     let of_pid = last_report(&ask(&["-p", &pid])?, &netns)?;
     ensure!(!of_pid.is_empty() && of_pid.len() < all.len(), "{} of {pid}", of_pid.len());
     let inode = pair.a.inode()?.to_string();
