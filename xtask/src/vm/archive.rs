@@ -15,9 +15,6 @@ use crate::step;
 /// Keys of the Debian archive, from the package debian-archive-keyring.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Where machines get Debian from that say nothing else.
-const USUAL_MIRROR: &str = "http://deb.debian.org/debian";
-
 /// Dependencies alone, not what would be nice to have.
 const STRICT: [&str; 7] = [
     "depends",
@@ -43,7 +40,7 @@ impl Archive {
         for dir in ["lists/partial", "archives/partial"] {
             fs::create_dir_all(home.join(dir))?;
         }
-        let source = format!("deb [signed-by={KEYRING}] {} {suite} main\n", mirror());
+        let source = format!("deb [signed-by={KEYRING}] {} {suite} main\n", mirror()?);
         fs::write(home.join("sources.list"), source)?;
         // No package is installed there.
         fs::write(home.join("status"), "")?;
@@ -94,13 +91,19 @@ impl Archive {
     }
 }
 
-/// The mirror from which this machine gets its own packages, where it is a Debian.
-fn mirror() -> String {
-    let mut command = Command::new("apt-get");
-    command.args(["indextargets", "--format", "$(REPO_URI)"]);
-    let targets = answer(command.args(["Created-By: Packages", "Origin: Debian", "Label: Debian"]));
-    let found = targets.ok().and_then(|targets| targets.lines().next().map(str::to_owned));
-    found.unwrap_or_else(|| USUAL_MIRROR.to_owned())
+/// The mirror from which this machine gets its own packages. Before its lists were ever fetched,
+/// apt does not know who is Debian; then it is one that looks so. Security updates are elsewhere.
+fn mirror() -> Result<String> {
+    const OF_DEBIAN: [&str; 2] = ["Origin: Debian", "Label: Debian"];
+    let first = |filter: &[&str]| -> Option<String> {
+        let mut command = Command::new("apt-get");
+        command.args(["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]);
+        let targets = answer(command.args(filter)).ok()?;
+        let is_archive = |uri: &&str| uri.trim_end_matches('/').ends_with("/debian");
+        targets.lines().find(is_archive).map(str::to_owned)
+    };
+    let found = first(&OF_DEBIAN).or_else(|| first(&[]));
+    found.context("apt-get knows no mirror of Debian: its list of package sources has none")
 }
 
 /// What a command prints; its complaints are the error.
