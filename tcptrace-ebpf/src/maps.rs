@@ -25,8 +25,9 @@ pub static NEAR_ADDRESSES: Array<near::Addresses> = Array::with_max_entries(near
 #[map]
 pub static NEAR_MEMORIES: Array<near::Memories> = Array::with_max_entries(near::ROWS, 0);
 
-/// What is remembered of the other sockets, by the address of its `struct sock`. Allocated as sockets
-/// come (allowed in tracing programs since 6.1), so that an idle host pays for its sockets alone.
+/// What is remembered of the other sockets, by the address of its `struct sock`. Allocated as
+/// sockets come (allowed in tracing programs since 6.1), so that an idle host pays for its sockets
+/// alone.
 #[map]
 pub static SOCKETS: HashMap<u64, SocketMemory> =
     HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
@@ -149,8 +150,8 @@ pub fn count_here(counter: Counter) {
     }
 }
 
-/// Adds one to a count in a map, at once for all CPUs. `core` has no atomic addition for this target,
-/// though the instruction set does.
+/// Adds one to a count in a map, at once for all CPUs. `core` has no atomic addition for this
+/// target, though the instruction set does.
 #[cfg(target_arch = "bpf")]
 #[inline(always)]
 pub fn add_one(slot: *mut u64) {

@@ -1,9 +1,10 @@
 //! Mini-sockets: what is remembered of a connection goes with it when the kernel hands it over.
 //!
-//! The socket's own program and the two timer hooks meet here. A mini-socket is remembered in
-//! the far part as any other that is there, by its address. What belongs to one CPU is written with interrupts off
-//! (timer hooks) or with softirqs off (hand-over). A timer that an interrupt moves during a hand-over
-//! can cost one of the young ones its place; then its TIME_WAIT is told with its end.
+//! The socket's own program and the two timer hooks meet here. A mini-socket is remembered in the
+//! far part as any other that is there, by its address. What belongs to one CPU is written with
+//! interrupts off (timer hooks) or with softirqs off (hand-over). A timer that an interrupt moves
+//! during a hand-over can cost one of the young ones its place; then its TIME_WAIT is told with its
+//! end.
 
 use core::ffi::c_void;
 

@@ -5,8 +5,8 @@
 //! hundred nanoseconds each, on every connection. Here a socket's address leads to a row of
 //! [`WAYS`] places in two arrays, one of addresses and one of memories. A place is taken by one
 //! compare-and-exchange of its address and given back by a plain store; the program finds it in a
-//! few instructions, because the verifier writes look-ups in arrays out. Who finds a row full goes to the
-//! hash map, which is the other part and has no such limit.
+//! few instructions, because the verifier writes look-ups in arrays out. Who finds a row full goes
+//! to the hash map, which is the other part and has no such limit.
 //!
 //! A free place holds an empty memory: it is cleared when it is given back, so that whoever sees
 //! the address of a socket never sees what belonged to another one.
@@ -87,8 +87,9 @@ fn memory_at(row: u32, way: usize) -> Option<*mut SocketMemory> {
     Some(NEAR_MEMORIES.get_ptr_mut(row)?.cast::<SocketMemory>().wrapping_add(way))
 }
 
-/// The row where a socket has its place if it is near. Addresses of sockets differ in their middle bits; a multiplication (by 2^64 over the golden
-/// ratio: Knuth, The Art of Computer Programming, 6.4) spreads them to the high ones.
+/// The row where a socket has its place if it is near. Addresses of sockets differ in their middle
+/// bits; a multiplication (by 2^64 over the golden ratio: Knuth, The Art of Computer Programming,
+/// 6.4) spreads them to the high ones.
 #[inline(always)]
 fn row_of(address: u64) -> Option<(u32, *mut u64)> {
     if setting(Setting::Near) == 0 {

@@ -18,7 +18,8 @@ pub fn opaque(value: u64) -> u64 {
     value
 }
 
-/// 0, of which the verifier knows nothing: it takes anything in `.bss` for anything. Nobody writes it.
+/// 0, of which the verifier knows nothing: it takes anything in `.bss` for anything. Nobody writes
+/// it.
 #[unsafe(no_mangle)]
 static mut NOUGHT: u64 = 0;
 

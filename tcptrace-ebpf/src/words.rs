@@ -1,6 +1,6 @@
 //! Memory, word by word. What the compiler makes of an assignment of zeros is a call of `memset`,
-//! which here is a loop over bytes: 100 ns for what is remembered of a socket. A copy between two values of which it does not know that
-//! they are two is a loop over bytes too.
+//! which here is a loop over bytes: 100 ns for what is remembered of a socket. A copy between two
+//! values of which it does not know that they are two is a loop over bytes too.
 
 use tcptrace_common::Wire;
 
@@ -23,7 +23,8 @@ pub fn clear<T: Wire>(value: &mut T) {
     const { assert!(align_of::<T>() == WORD && size_of::<T>().is_multiple_of(WORD)) };
     let words = (&raw mut *value).cast::<u64>();
     for index in 0..size_of::<T>() / WORD {
-        // SAFETY: within the value, which is made of words; volatile, or it would be `memset` again.
+        // SAFETY: within the value, which is made of words; volatile, or it would be `memset`
+        // again.
         unsafe { words.add(index).write_volatile(0) };
     }
 }

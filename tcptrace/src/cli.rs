@@ -7,6 +7,7 @@ mod hist;
 mod leaks;
 mod output;
 mod record;
+mod room;
 mod state;
 mod states;
 mod stream;

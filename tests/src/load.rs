@@ -11,11 +11,12 @@ use std::os::fd::AsRawFd as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::netns::NetPair;
 use anyhow::{Context as _, Result, ensure};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::netns::NetPair;
 
 /// State transitions of one such connection: five of the client, with its birth and TIME_WAIT, and
 /// five of the server's socket (`tests/tests/stream.rs` has both sequences).

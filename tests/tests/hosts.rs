@@ -8,6 +8,9 @@ use tcptrace_tests::netns::NetPair;
 use tcptrace_tests::situation::Situation;
 use tcptrace_tests::tool::{self, Finished, Running};
 
+/// Flags of unshare(1) for a pid namespace of its own, with a `/proc` and a network that fit.
+const OWN_PIDS: [&str; 4] = ["-p", "-f", "-n", "--mount-proc"];
+
 /// Runs a shell line in namespaces of its own; `$0` is the tool.
 fn unshared(flags: &[&str], line: &str) -> Result<Finished> {
     let mut command = Command::new("unshare");
@@ -69,7 +72,7 @@ PYTHON
         kill $!
     "#;
     let mut command = Command::new("unshare");
-    command.args(["-p", "-f", "-n", "--mount-proc", "sh", "-c", script]).arg(tool::executable()?);
+    command.args(OWN_PIDS).args(["sh", "-c", script]).arg(tool::executable()?);
     command.env("TOKEN", std::process::id().to_string());
     let finished = tool::run(command)?;
     let pid: u32 = finished.stderr.lines().next().unwrap_or_default().trim().parse()?;
@@ -109,9 +112,7 @@ PYTHON
         $0 stream -o json -p $! --duration 3s
         kill %1 %2
     "#;
-    let mut command = Command::new("unshare");
-    command.args(["-p", "-f", "-n", "--mount-proc", "sh", "-c", script]).arg(tool::executable()?);
-    let finished = tool::run(command)?;
+    let finished = unshared(&OWN_PIDS, script)?;
     let (pid, lines) = finished.stdout.split_first().context("nothing printed")?;
     let pid: u32 = pid.text().trim().parse()?;
     let lines: Result<Vec<Value>> = lines.iter().map(tool::json).collect();

@@ -45,9 +45,9 @@ fn tcptrace_set_state(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Whether a transition is one of those that are followed, births apart. Leaks begin when the peer closes
-/// (CLOSE_WAIT) and when a connection ends that a descriptor holds or that waits for accept(); the
-/// latter leaves a state in which no closed socket can be.
+/// Whether a transition is one of those that are followed, births apart. Leaks begin when the peer
+/// closes (CLOSE_WAIT) and when a connection ends that a descriptor holds or that waits for
+/// accept(); the latter leaves a state in which no closed socket can be.
 #[inline(always)]
 fn is_followed(sk: TypedSock, from: u8, to: u8) -> bool {
     follows_all()

@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 use super::exit::Exit;
 use super::filters::FilterArgs;
 use super::output::{OutputArgs, TypedFormat};
+use super::room::RoomArgs;
 use super::value;
 use crate::commands::plan::{HistPlan, Until};
-use crate::lifecycle::budget::Budget;
 use crate::lifecycle::dwell::key::By;
 use crate::lifecycle::dwell::selection::Selection;
 use crate::lifecycle::filter::Filter;
@@ -78,11 +78,8 @@ pub struct HistArgs {
     #[arg(long, default_value = "8388608", value_parser = value::ring_bytes)]
     #[arg(value_name = "BYTES", hide_short_help = true)]
     ring_size: u32,
-    /// Most sockets that the kernel side remembers; of others age and opener stay unknown, and each is
-    /// counted (memory_full)
-    #[arg(long, default_value_t = Budget::SOCKETS, value_parser = value::map_entries)]
-    #[arg(value_name = "N", hide_short_help = true)]
-    max_sockets: u32,
+    #[command(flatten)]
+    room: RoomArgs,
 }
 
 impl HistArgs {
@@ -107,7 +104,7 @@ impl HistArgs {
             output: self.output.plan(self.wide),
             top: (!self.wide).then_some(self.top.get()),
             key_buckets: self.key_buckets,
-            budget: Budget { ring_bytes: self.ring_size, sockets: self.max_sockets },
+            budget: self.room.budget(self.ring_size),
             verbosity: self.output.verbose,
         })
     }

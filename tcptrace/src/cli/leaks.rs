@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 
 use super::filters::FilterArgs;
 use super::output::{OutputArgs, TypedStackFormat};
+use super::room::RoomArgs;
 use super::value;
 use crate::commands::plan::{LeaksPlan, ReplayPlan, Until};
-use crate::lifecycle::budget::Budget;
 use crate::lifecycle::by::By;
 use crate::lifecycle::cause::Kind;
 use crate::lifecycle::weight::Weight;
@@ -55,7 +55,7 @@ pub struct LeaksArgs {
     #[arg(long, value_enum, default_value_t = TypedBy::Stack, value_name = "WHAT")]
     by: TypedBy,
     /// Answer from a recording of `tcptrace record`; takes no root
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "max_sockets")]
     replay: Option<PathBuf>,
     /// Exit status 1 when the last report has leaks
     #[arg(long)]
@@ -81,11 +81,8 @@ pub struct LeaksArgs {
     #[arg(long, default_value = "1048576", value_parser = value::ring_bytes)]
     #[arg(value_name = "BYTES", hide_short_help = true, conflicts_with = "replay")]
     ring_size: u32,
-    /// Most sockets that the kernel side remembers; of others age and opener stay unknown, and each is
-    /// counted (memory_full)
-    #[arg(long, default_value_t = Budget::SOCKETS, value_parser = value::map_entries)]
-    #[arg(value_name = "N", hide_short_help = true, conflicts_with = "replay")]
-    max_sockets: u32,
+    #[command(flatten)]
+    room: RoomArgs,
 }
 
 impl LeaksArgs {
@@ -110,7 +107,7 @@ impl LeaksArgs {
             native: self.native,
             weight: self.weight.into(),
             replay: self.replay.map(|file| ReplayPlan { file, interval: self.interval }),
-            budget: Budget { ring_bytes: self.ring_size, sockets: self.max_sockets },
+            budget: self.room.budget(self.ring_size),
             verbosity: self.output.verbose,
         }
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::room::RoomArgs;
 use super::value;
 use crate::commands::plan::{RecordPlan, Until};
-use crate::lifecycle::budget::Budget;
 
 const ABOUT: &str = "\
 Saves what happens and what is so, with the names needed to read it later, elsewhere and without \
@@ -50,11 +50,8 @@ pub struct RecordArgs {
     #[arg(long, default_value = "16777216", value_parser = value::ring_bytes)]
     #[arg(value_name = "BYTES", hide_short_help = true)]
     ring_size: u32,
-    /// Most sockets that the kernel side remembers; of others age and opener stay unknown, and each is
-    /// counted (memory_full)
-    #[arg(long, default_value_t = Budget::SOCKETS, value_parser = value::map_entries)]
-    #[arg(value_name = "N", hide_short_help = true)]
-    max_sockets: u32,
+    #[command(flatten)]
+    room: RoomArgs,
     /// More on standard error: -v the loader's log and the kernel side's, -vv in detail
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -74,7 +71,7 @@ impl RecordArgs {
             until,
             force: self.force,
             stacks: !self.no_stacks,
-            budget: Budget { ring_bytes: self.ring_size, sockets: self.max_sockets },
+            budget: self.room.budget(self.ring_size),
             verbosity: self.verbose,
         }
     }

@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 
 use super::filters::FilterArgs;
 use super::output::{OutputArgs, TypedFormat};
+use super::room::RoomArgs;
 use super::value;
 use crate::commands::plan::{StreamPlan, Until};
-use crate::lifecycle::budget::Budget;
 use crate::lifecycle::socket::State;
 use crate::lifecycle::stream::TimeColumn;
 
@@ -62,11 +62,8 @@ pub struct StreamArgs {
     #[arg(long, default_value = "33554432", value_parser = value::ring_bytes)]
     #[arg(value_name = "BYTES", hide_short_help = true)]
     ring_size: u32,
-    /// Most sockets that the kernel side remembers; of others age and opener stay unknown, and each is
-    /// counted (memory_full)
-    #[arg(long, default_value_t = Budget::SOCKETS, value_parser = value::map_entries)]
-    #[arg(value_name = "N", hide_short_help = true)]
-    max_sockets: u32,
+    #[command(flatten)]
+    room: RoomArgs,
 }
 
 impl StreamArgs {
@@ -82,7 +79,7 @@ impl StreamArgs {
             until: self.duration.map_or(Until::Interrupted, Until::Elapsed),
             time: self.time.into(),
             output: self.output.plan(self.wide),
-            budget: Budget { ring_bytes: self.ring_size, sockets: self.max_sockets },
+            budget: self.room.budget(self.ring_size),
             verbosity: self.output.verbose,
         }
     }

@@ -7,8 +7,8 @@ use std::io::{BufRead as _, BufReader};
 /// 5.10, 6.1, 6.12, 6.18 and 7.3).
 const MINI_TIMER: &str = "tw_timer_handler";
 
-/// Where that function, `tw_timer_handler`, is; `None` where the kernel does not list it, or hides its addresses
-/// (`kernel.kptr_restrict`, no CAP_SYSLOG).
+/// Where that function, `tw_timer_handler`, is; `None` where the kernel does not list it, or hides
+/// its addresses (`kernel.kptr_restrict`, no CAP_SYSLOG).
 #[must_use]
 pub fn mini_timer() -> Option<u64> {
     let list = File::open("/proc/kallsyms").ok()?;

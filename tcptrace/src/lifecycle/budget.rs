@@ -8,8 +8,8 @@ pub const SMALLEST_RING: u32 = 4096;
 pub struct Budget {
     /// Size of the ring buffer, bytes: a power of two, a multiple of the page size.
     pub ring_bytes: u32,
-    /// How many sockets are remembered at most, those apart that are near. Below [`tcptrace_common::memory::NEAR_SOCKETS`]
-    /// none is near.
+    /// How many sockets are remembered at most, those apart that are near. Below
+    /// [`tcptrace_common::memory::NEAR_SOCKETS`] none is near.
     pub sockets: u32,
 }
 
