@@ -16,7 +16,7 @@ pub mod stack_id {
     pub const NONE: u64 = 0;
     /// There is no user stack: a kernel thread, an io_uring worker, a 32-bit program.
     pub const NO_USER: u64 = 1;
-    /// The stack could not be delivered: the ring buffer was full.
+    /// There was no room: to deliver it in the ring buffer, or to take it down on its CPU.
     pub const LOST: u64 = 2;
     /// Largest of these.
     pub const LAST: u64 = 15;

@@ -11,8 +11,9 @@ use tcptrace_common::memory::{SocketMemory, role};
 use tcptrace_common::record::{DWELL_UNKNOWN, bound};
 use tcptrace_common::setting::Setting;
 
+use crate::atomic::add_one;
 use crate::config::setting;
-use crate::maps::{KEY_HISTOGRAMS, STATE_HISTOGRAMS, add_one, count as count_event};
+use crate::maps::{KEY_HISTOGRAMS, STATE_HISTOGRAMS, count as count_event};
 use crate::opaque::opaque;
 
 /// Counts a dwell of `dwell_ns` in the state `from`; `how` is its [`bound`].

@@ -8,6 +8,7 @@
 #![no_main]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
+mod atomic;
 mod config;
 mod emit;
 mod filter;

@@ -11,11 +11,12 @@ use tcptrace_common::setting::filter::PORT_WORDS;
 use tcptrace_common::stack::ProcessEntry;
 use tcptrace_common::unwind::{Rule, RuleKey};
 
+use crate::atomic::add_one;
 use crate::hooks::accept::Served;
 use crate::iters::Scratch;
 use crate::mini::Minis;
 use crate::near;
-use crate::stack::{ASKERS, Record};
+use crate::stack::{DESKS, Record, Taken};
 
 /// Addresses of the sockets that are remembered near, see [`near`].
 #[map]
@@ -77,9 +78,13 @@ pub static RULES: HashMap<RuleKey, Rule> = HashMap::with_max_entries(1 << 16, BP
 #[map]
 pub static SEEN: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1 << 14, 0);
 
-/// Where a stack's record is built, for each program that takes stacks.
+/// Where a stack's record is built.
 #[map]
-pub static STACK_SCRATCH: PerCpuArray<Record> = PerCpuArray::with_max_entries(ASKERS, 0);
+pub static STACK_DESKS: PerCpuArray<Record> = PerCpuArray::with_max_entries(DESKS as u32, 0);
+
+/// Which of these are taken.
+#[map]
+pub static STACK_TAKEN: PerCpuArray<Taken> = PerCpuArray::with_max_entries(1, 0);
 
 /// The pid namespace of the tool: address of its `struct pid_namespace` and its depth. Written
 /// by `tcptrace_observer`, used only where the tool is not in the initial pid namespace.
@@ -149,19 +154,3 @@ pub fn count_here(counter: Counter) {
         unsafe { *slot += 1 };
     }
 }
-
-/// Adds one to a count in a map, at once for all CPUs. `core` has no atomic addition for this
-/// target, though the instruction set does.
-#[cfg(target_arch = "bpf")]
-#[inline(always)]
-pub fn add_one(slot: *mut u64) {
-    // SAFETY: a value of a map is aligned and lives at least until this program returns; the
-    // instruction touches nothing else.
-    unsafe {
-        core::arch::asm!("lock *(u64 *)({slot} + 0) += {one}", slot = in(reg) slot, one = in(reg) 1_u64);
-    }
-}
-
-/// For tools that look at this crate as if it were built for the host.
-#[cfg(not(target_arch = "bpf"))]
-pub fn add_one(_slot: *mut u64) {}

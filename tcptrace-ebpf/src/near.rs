@@ -14,6 +14,7 @@
 use tcptrace_common::memory::{NEAR_SOCKETS, SocketMemory};
 use tcptrace_common::setting::Setting;
 
+use crate::atomic::exchange;
 use crate::config::setting;
 use crate::maps::{NEAR_ADDRESSES, NEAR_MEMORIES};
 use crate::opaque::{nought, number, opaque};
@@ -98,29 +99,4 @@ fn row_of(address: u64) -> Option<(u32, *mut u64)> {
     let mixed = number(address).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let row = (mixed >> (64 - ROWS.trailing_zeros())) as u32;
     Some((row, NEAR_ADDRESSES.get_ptr_mut(row)?.cast()))
-}
-
-/// Writes `new` where `old` is, in one step; returns what was there. `core` has no atomics for
-/// this target, though its instruction set does (since Linux 5.12).
-#[cfg(target_arch = "bpf")]
-#[inline(always)]
-fn exchange(slot: *mut u64, old: u64, new: u64) -> u64 {
-    let mut seen = old;
-    // SAFETY: the slot is aligned and lives at least until this program returns; the instruction
-    // touches nothing else.
-    unsafe {
-        core::arch::asm!(
-            "r0 = cmpxchg_64({slot} + 0, r0, {new})",
-            slot = in(reg) slot,
-            new = in(reg) new,
-            inout("r0") seen,
-        );
-    }
-    seen
-}
-
-/// For tools that look at this crate as if it were built for the host.
-#[cfg(not(target_arch = "bpf"))]
-fn exchange(_slot: *mut u64, old: u64, _new: u64) -> u64 {
-    old
 }

@@ -14,10 +14,11 @@ use tcptrace_common::counter::Counter;
 use tcptrace_common::memory::{SocketMemory, role};
 use tcptrace_common::tcp::{IPPROTO_TCP, state};
 
-use crate::maps::{SERVED, add_one, count};
+use crate::atomic::add_one;
+use crate::maps::{SERVED, count};
 use crate::memory::{find, recall_or_begin};
 use crate::sock::Sock;
-use crate::stack::{self, Asker};
+use crate::stack;
 use crate::task::{
     current_process, file_at, first_argument, sock_at, sock_of_file, sock_of_socket_file,
 };
@@ -52,7 +53,7 @@ fn on_exit(ctx: &TracePointContext) -> Option<()> {
         served_by(descriptor, memory.opened_ns);
     }
     // Last: whatever comes after is verified once for each way through the walk.
-    memory.open_stack = stack::capture(Asker::Call);
+    memory.open_stack = stack::capture();
     Some(())
 }
 

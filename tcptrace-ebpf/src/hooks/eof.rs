@@ -13,7 +13,7 @@ use tcptrace_common::tcp::{MSG_ERRQUEUE, MSG_PEEK};
 
 use crate::maps::count;
 use crate::memory::recall_or_begin;
-use crate::stack::{self, Asker};
+use crate::stack;
 use crate::task::current_process;
 use crate::typed_sock::TypedSock;
 
@@ -39,7 +39,7 @@ fn witness(typed: TypedSock) -> Option<()> {
         current_process(&mut memory.eof_reader)?;
         // SAFETY: no preconditions.
         memory.eof_ns = unsafe { bpf_ktime_get_ns() };
-        memory.eof_stack = stack::capture(Asker::Read);
+        memory.eof_stack = stack::capture();
         count(Counter::EofReads);
     }
     Some(())

@@ -11,7 +11,7 @@ use aya_ebpf::programs::TracePointContext;
 use crate::hooks::accept::RETURNED;
 use crate::memory;
 use crate::sock::Sock;
-use crate::stack::{self, Asker};
+use crate::stack;
 use crate::task::{first_argument, is_current, sock_at};
 
 /// Attached to `sys_exit_connect` and `sys_exit_listen`.
@@ -39,7 +39,7 @@ fn is_open(returned: i64) -> bool {
 fn opened(sk: Sock) -> Option<()> {
     let memory = memory::find(sk)?;
     if memory.open_stack == 0 && memory.opened_ns != 0 && is_current(&memory.opener) {
-        memory.open_stack = stack::capture(Asker::Call);
+        memory.open_stack = stack::capture();
     }
     Some(())
 }

@@ -12,48 +12,41 @@ use tcptrace_common::stack::{ProcessEntry, StackHeader, end, stack_id};
 use tcptrace_common::unwind::{Frame, fold};
 
 use crate::config::setting;
-use crate::maps::{PROCESSES, SEEN, STACK_SCRATCH, count};
+use crate::maps::{PROCESSES, SEEN, count};
 use crate::opaque::opaque;
 use crate::task::{current_process, current_program, current_tgid, user_registers};
 
 mod budget;
 mod copy;
+mod desk;
 mod python;
 mod record;
 mod walk;
 mod window;
 
+pub use desk::{DESKS, Taken};
 pub use record::Record;
-
-/// Which program asks: each has a scratch of its own, because one may be preempted by another.
-#[derive(Clone, Copy)]
-pub enum Asker {
-    /// The exit of a system call.
-    Call,
-    /// A read.
-    Read,
-}
-
-/// How many there are.
-pub const ASKERS: u32 = 2;
 
 /// Takes the stack; its id, or one of [`stack_id`] that says why there is none.
 #[inline(always)]
-pub fn capture(asker: Asker) -> u64 {
+pub fn capture() -> u64 {
     if setting(Setting::Stacks) == 0 {
         return stack_id::NONE;
     }
     let Some(leaf) = user_registers() else { return stack_id::NO_USER };
-    take(asker, leaf).unwrap_or(stack_id::LOST)
+    count(Counter::Stacks);
+    let Some(desk) = desk::take() else {
+        count(Counter::StackLost);
+        return stack_id::LOST;
+    };
+    // SAFETY: ours alone until it is left.
+    let id = take(unsafe { &mut *desk.record }, leaf);
+    desk.leave();
+    id.unwrap_or(stack_id::LOST)
 }
 
 #[inline(always)]
-fn take(asker: Asker, leaf: Frame) -> Option<u64> {
-    let record = STACK_SCRATCH.get_ptr_mut(asker as u32)?;
-    // SAFETY: this CPU's own slot of this program alone, which does not run twice at once on one
-    // CPU.
-    let record = unsafe { &mut *record };
-    count(Counter::Stacks);
+fn take(record: &mut Record, leaf: Frame) -> Option<u64> {
     let tgid = current_tgid();
     let program = current_program();
     // What user space said of the program before exec() can come after exec().

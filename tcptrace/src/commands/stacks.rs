@@ -185,7 +185,7 @@ fn why_none(id: u64) -> Option<StackStatus> {
         stack_id::NO_USER => {
             failed("the thread has no stack that can be walked: 32-bit code, or io_uring")
         }
-        stack_id::LOST => failed("the ring buffer was full"),
+        stack_id::LOST => failed("there was no room for it in the kernel"),
         3..=stack_id::LAST => failed("unknown"),
         _ => None,
     }

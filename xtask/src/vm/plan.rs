@@ -9,8 +9,8 @@ use super::results::{self, Outcome, Reasons, Test};
 use crate::cargo::Executable;
 
 /// Tests of a bounded run, as file and filter: every cause and every attribution, one of what is
-/// found by a late start, and one of each other command.
-const BOUNDED: [(&str, &str); 10] = [
+/// found by a late start, one of each other command, and what only some kernels do to programs.
+const BOUNDED: [(&str, &str); 11] = [
     ("causes_close_wait", "::before"),
     ("causes_dead", "::before"),
     ("never_accepted", "::before"),
@@ -21,6 +21,7 @@ const BOUNDED: [(&str, &str); 10] = [
     ("hist", "the_same_by_state"),
     ("states", "every_state_is_counted_as_ss_does"),
     ("record", "a_replay_says_what_live_said"),
+    ("preemption", ""),
 ];
 
 /// What is asked of a kernel that is locked down with integrity.

@@ -15,6 +15,7 @@ mod fork;
 mod healthy;
 mod hidden;
 mod net;
+mod preempt;
 mod puppet;
 mod queue;
 mod reading;
@@ -66,6 +67,8 @@ fn main() -> Result<()> {
         "crowd" => crowd::crowd(&args),
         "actor" => actor::actor(),
         "connect" => client::connect(&args),
+        "accept-many" => preempt::accept_many(&args),
+        "intrude" => preempt::intrude(&args),
         "puppet" => puppet::obey(&args),
         "client-leak" => client::leak(&args),
         unknown => bail!("no scenario called {unknown}"),
