@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod doctor;
 pub mod kernel;
 pub mod lifecycle;
 pub mod output;

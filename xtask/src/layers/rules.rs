@@ -9,20 +9,21 @@ struct Layer {
     may_use: &'static [&'static str],
 }
 
-/// `main → cli → commands → {source, kernel, process, stacks, output} → lifecycle`.
+/// `main → cli → commands → {source, kernel, process, stacks, output} → doctor → lifecycle`.
 /// What is typed stops at `cli`: it makes plans that `commands` or `lifecycle` define.
-const LAYERS: [Layer; 9] = [
+const LAYERS: [Layer; 10] = [
     Layer { name: MAIN, may_use: &["cli", "commands", "lifecycle"] },
-    Layer { name: "cli", may_use: &["commands", "lifecycle"] },
+    Layer { name: "cli", may_use: &["commands", "doctor", "lifecycle"] },
     Layer {
         name: "commands",
-        may_use: &["source", "kernel", "process", "stacks", "output", "lifecycle"],
+        may_use: &["source", "kernel", "process", "stacks", "output", "doctor", "lifecycle"],
     },
     Layer { name: "source", may_use: &["lifecycle"] },
-    Layer { name: "kernel", may_use: &["lifecycle"] },
-    Layer { name: "process", may_use: &["lifecycle"] },
+    Layer { name: "kernel", may_use: &["doctor", "lifecycle"] },
+    Layer { name: "process", may_use: &["doctor", "lifecycle"] },
     Layer { name: "stacks", may_use: &["lifecycle"] },
-    Layer { name: "output", may_use: &["lifecycle"] },
+    Layer { name: "output", may_use: &["doctor", "lifecycle"] },
+    Layer { name: "doctor", may_use: &["lifecycle"] },
     Layer { name: "lifecycle", may_use: &[] },
 ];
 
@@ -53,7 +54,7 @@ const BANS: [Ban; 4] = [
             "tokio",
         ],
         why: "it gets finished data and reads nothing: no file, no clock, no kernel",
-        applies: |layer| matches!(layer, "lifecycle" | "output"),
+        applies: |layer| matches!(layer, "lifecycle" | "doctor" | "output"),
     },
     Ban {
         what: &[
@@ -67,7 +68,7 @@ const BANS: [Ban; 4] = [
             "std::io::stderr",
         ],
         why: "where things are printed is decided by commands",
-        applies: |layer| matches!(layer, "lifecycle" | "output"),
+        applies: |layer| matches!(layer, "lifecycle" | "doctor" | "output"),
     },
     Ban { what: &["std::io"], why: "it is pure", applies: |layer| layer == "lifecycle" },
     Ban {
