@@ -2,3 +2,4 @@
 //! gets facts and reads nothing.
 
 pub mod finding;
+pub mod sysctl;
