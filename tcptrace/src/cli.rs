@@ -1,6 +1,7 @@
 //! What was typed. These types stop here: they are checked and converted into a plain
 //! [`Plan`] before anything runs.
 
+mod doctor;
 mod exit;
 mod filters;
 mod hist;
@@ -35,6 +36,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Plan, Exit> {
         Command::Stream(typed) => Plan::Stream(Box::new(typed.plan())),
         Command::States(typed) => Plan::States(Box::new(typed.plan())),
         Command::Record(typed) => Plan::Record(typed.plan()),
+        Command::Doctor(typed) => Plan::Doctor(Box::new(typed.plan())),
         Command::Check(typed) => Plan::Check(typed.plan()),
     })
 }
@@ -53,9 +55,10 @@ Examples:
   tcptrace stream                   every state transition, as it happens
   tcptrace states --watch           how many sockets are in each state
   tcptrace record leaks.rec         save what happens, for leaks --replay leaks.rec
+  tcptrace doctor                   what is wrong, what to change and what to leave alone
   tcptrace check                    what this host can do
 
-Exit status: 0 done, 1 leaks found (with --exit-code), 2 usage or run-time error.";
+Exit status: 0 done, 1 leaks or warnings found (with --exit-code), 2 usage or run-time error.";
 
 #[derive(Debug, Parser)]
 #[command(name = "tcptrace", version, about = ABOUT, after_help = EXAMPLES)]
@@ -72,6 +75,7 @@ enum Command {
     Stream(Box<stream::StreamArgs>),
     States(Box<states::StatesArgs>),
     Record(record::RecordArgs),
+    Doctor(Box<doctor::DoctorArgs>),
     Check(CheckArgs),
 }
 

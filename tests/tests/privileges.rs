@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -12,6 +13,9 @@ use tcptrace_tests::scenario::{self, Scenario};
 use tcptrace_tests::situation::Situation;
 use tcptrace_tests::tool::{self, Running};
 use tcptrace_tests::wait::until;
+
+/// The longest that an examination may take.
+const LIMIT: Duration = Duration::from_secs(60);
 
 const DAC_READ_SEARCH: u64 = 1 << 2;
 const SYS_PTRACE: u64 = 1 << 19;
@@ -168,6 +172,19 @@ fn a_count_keeps_what_it_says() -> Result<()> {
     })?;
     let summary = running.interrupt()?.expect_code(0)?.summary()?;
     ensure!(summary["namespaces_unread"] == 0, "{summary}");
+    Ok(())
+}
+
+#[test]
+fn an_examination_keeps_what_it_says() -> Result<()> {
+    let args = ["doctor", "-o", "json", "--duration", "3s"];
+    let running = Running::start(tool::command(&args)?)?;
+    until("the samples", || {
+        let kept = keeps(running.pid(), SYS_ADMIN | SYS_PTRACE | DAC_READ_SEARCH);
+        Ok(kept.is_ok().then_some(()))
+    })?;
+    let summary = running.finish(LIMIT)?.expect_code(0)?.summary()?;
+    ensure!(summary["degradations"] == serde_json::json!([]), "{summary}");
     Ok(())
 }
 

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::commands::plan::{
-    Color, Format, HistPlan, LeaksPlan, OutputPlan, StatesPlan, StreamPlan, Until,
+    Color, Explained, Format, HistPlan, LeaksPlan, OutputPlan, StatesPlan, StreamPlan, Until,
 };
+use crate::doctor::topic::CLOSE_WAIT;
 use crate::lifecycle::by::By;
 use crate::lifecycle::cause::Kind;
 use crate::lifecycle::census;
@@ -151,6 +152,29 @@ fn states_counts_once_unless_it_watches() {
     let plan = states("--watch --interval 500ms --duration 1m");
     assert_eq!(plan.until, Until::Elapsed(Duration::from_secs(60)));
     assert_eq!(plan.interval, Duration::from_millis(500));
+}
+
+#[test]
+fn doctor_explains_what_it_knows_and_nothing_else() {
+    let doctor = |line: &str| match typed(&format!("doctor {line}")) {
+        Ok(Plan::Doctor(plan)) => *plan,
+        other => panic!("{line}: {other:?}"),
+    };
+    let plan = doctor("");
+    assert_eq!((plan.window, plan.min_age), (Duration::from_secs(1), Duration::from_secs(30)));
+    assert_eq!((plan.explain, plan.sysctl_file, plan.exit_code), (None, None, false));
+    let reuse = Some(Explained::Setting("net.ipv4.tcp_tw_reuse"));
+    for name in ["tcp_tw_reuse", "net.ipv4.tcp_tw_reuse", "/proc/sys/net/ipv4/tcp_tw_reuse"] {
+        assert_eq!(doctor(&format!("--explain {name}")).explain, reuse, "{name}");
+    }
+    for name in ["close-wait", "CLOSE_WAIT"] {
+        assert_eq!(
+            doctor(&format!("--explain {name}")).explain,
+            Some(Explained::Topic(&CLOSE_WAIT))
+        );
+    }
+    assert!(usage_error("doctor --explain magic").contains("time-wait-buckets"));
+    assert!(usage_error("doctor --duration 0s").contains("longer than 0"));
 }
 
 #[test]
@@ -314,7 +338,7 @@ fn an_argument_that_is_not_utf8_is_a_usage_error() {
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    let commands = ["leaks", "stream", "hist", "states", "check"];
+    let commands = ["leaks", "stream", "hist", "states", "doctor", "check"];
     let helps = commands.iter().flat_map(|own| [format!("{own} --help"), format!("{own} -h")]);
     for line in helps.chain(["--help".to_owned(), "--version".to_owned()]) {
         let exit = typed(&line).unwrap_err();

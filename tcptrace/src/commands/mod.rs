@@ -4,6 +4,7 @@ mod census;
 pub mod check;
 mod clock;
 mod color;
+mod doctor;
 mod hist;
 mod leaks;
 mod live;
@@ -45,6 +46,7 @@ pub fn run(plan: &Plan, out: &mut dyn Write) -> Result<Outcome> {
         Plan::Stream(plan) => runtime.block_on(stream::run(plan, out)),
         Plan::States(plan) => runtime.block_on(states::run(plan, out)),
         Plan::Record(plan) => runtime.block_on(record::run(plan, out)),
+        Plan::Doctor(plan) => doctor::run(plan, out),
         Plan::Check(plan) => check::run(plan, out),
     }
 }

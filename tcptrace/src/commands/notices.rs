@@ -22,6 +22,14 @@ impl Notices {
     /// What is known before the first snapshot.
     #[must_use]
     pub fn of(host: &Host, kernel: &Kernel) -> Self {
+        let mut notices = Self::of_host(host);
+        notices.add_hooks(kernel);
+        notices
+    }
+
+    /// What is known of the rights of this process, whatever the kernel side can do.
+    #[must_use]
+    pub fn of_host(host: &Host) -> Self {
         let mut notices = Self::default();
         if !host.in_initial_pid_namespace {
             notices.add(
@@ -44,7 +52,6 @@ impl Notices {
                  processes stay unknown; run as root with all capabilities",
             );
         }
-        notices.add_hooks(kernel);
         notices
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::doctor::topic::Topic;
 use crate::lifecycle::budget::Budget;
 use crate::lifecycle::by::By;
 use crate::lifecycle::census;
@@ -24,6 +25,8 @@ pub enum Plan {
     Stream(Box<StreamPlan>),
     /// `tcptrace states`.
     States(Box<StatesPlan>),
+    /// `tcptrace doctor`.
+    Doctor(Box<DoctorPlan>),
     /// `tcptrace check`.
     Check(CheckPlan),
     /// `tcptrace record`.
@@ -168,6 +171,38 @@ pub struct StatesPlan {
     pub output: OutputPlan,
     /// How often `-v` was given.
     pub verbosity: u8,
+}
+
+/// `tcptrace doctor`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DoctorPlan {
+    /// Time between the two samples.
+    pub window: Duration,
+    /// Younger sockets in CLOSE_WAIT do not count.
+    pub min_age: Duration,
+    /// From when on a connection is idle.
+    pub min_idle: Duration,
+    /// Network namespaces as the user named them; empty: all.
+    pub netns: Vec<NetnsSpec>,
+    /// Exit status 1 when something is a warning or worse.
+    pub exit_code: bool,
+    /// Explain this and look at nothing else.
+    pub explain: Option<Explained>,
+    /// A file of settings to check.
+    pub sysctl_file: Option<PathBuf>,
+    /// How to print.
+    pub output: OutputPlan,
+    /// How often `-v` was given.
+    pub verbosity: u8,
+}
+
+/// What is to be explained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Explained {
+    /// What doctor looks at.
+    Topic(&'static Topic),
+    /// A setting by its full name; it is one of the catalogue.
+    Setting(&'static str),
 }
 
 /// `tcptrace check`.

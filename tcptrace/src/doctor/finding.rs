@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::topic::Topic;
+
 /// How bad it is. The tokens are frozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -28,13 +30,52 @@ impl Severity {
     }
 }
 
+/// Keys of evidence. Those that end in `_ns` are times, in `_grown` what was added while doctor
+/// watched; `per_minute` is a rate; all others are counts, or texts.
+pub const KEYS: [&str; 36] = [
+    "bytes",
+    "cookies_grown",
+    "cookies_sent",
+    "dropped_grown",
+    "drops",
+    "drops_grown",
+    "ephemeral_ports",
+    "exhausted_in_ns",
+    "from",
+    "keepalive",
+    "keepalive_first_ns",
+    "keepalive_time_s",
+    "limit",
+    "limit_pages",
+    "local_port",
+    "longest_ns",
+    "max_syn_backlog",
+    "oldest_ns",
+    "orphan_retries",
+    "orphans",
+    "overflows",
+    "overflows_grown",
+    "pages",
+    "per_minute",
+    "ports",
+    "pressure_pages",
+    "pressures_grown",
+    "sockets",
+    "somaxconn",
+    "syn_recv",
+    "syn_retries",
+    "tcp_sockets",
+    "time_wait",
+    "to",
+    "used",
+    "waiting",
+];
+
 /// A number or a word that a finding rests on.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Evidence {
-    /// A count, a limit, a size.
+    /// A count, a limit, a size, a time.
     Count(u64),
-    /// A time, ns.
-    Duration(u64),
     /// Something a second.
     Rate(f64),
     /// A word, not escaped yet.
@@ -77,8 +118,8 @@ pub struct Advice {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// Frozen token of what was looked at.
-    pub id: &'static str,
+    /// What was looked at.
+    pub topic: &'static Topic,
     /// How bad it is.
     pub severity: Severity,
     /// In one line, with the number that matters.
@@ -89,12 +130,71 @@ pub struct Finding {
     pub evidence: Vec<(&'static str, Evidence)>,
     /// Who, the most important first.
     pub culprits: Vec<Culprit>,
-    /// What it means, in two lines.
-    pub explanation: Cow<'static, str>,
     /// What to do, the most important first.
     pub advice: Vec<Advice>,
     /// Settings that would help.
     pub changes: Vec<Change>,
-    /// What not to change although pages say so, and why.
-    pub leave: Cow<'static, str>,
+}
+
+impl Finding {
+    /// One with a title and nothing else yet.
+    #[must_use]
+    pub fn new(topic: &'static Topic, severity: Severity, title: impl Into<String>) -> Self {
+        Self {
+            topic,
+            severity,
+            title: title.into(),
+            netns: None,
+            evidence: Vec::new(),
+            culprits: Vec::new(),
+            advice: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// The same about one network namespace.
+    #[must_use]
+    pub fn of(self, netns: u32) -> Self {
+        Self { netns: Some(netns), ..self }
+    }
+
+    /// The same with a number more, under one of [`KEYS`].
+    #[must_use]
+    pub fn with(mut self, key: &'static str, evidence: impl Into<Evidence>) -> Self {
+        debug_assert!(KEYS.contains(&key), "{key} is not documented");
+        self.evidence.push((key, evidence.into()));
+        self
+    }
+
+    /// The same with something to do.
+    #[must_use]
+    pub fn advise(mut self, what: impl Into<String>, command: Option<String>) -> Self {
+        self.advice.push(Advice { what: what.into(), command });
+        self
+    }
+
+    /// The same with those who are to blame.
+    #[must_use]
+    pub fn blame(mut self, culprits: impl IntoIterator<Item = Culprit>) -> Self {
+        self.culprits.extend(culprits);
+        self
+    }
+}
+
+impl From<u64> for Evidence {
+    fn from(count: u64) -> Self {
+        Self::Count(count)
+    }
+}
+
+impl From<Option<u64>> for Evidence {
+    fn from(count: Option<u64>) -> Self {
+        count.map_or(Self::Unknown, Self::Count)
+    }
+}
+
+impl From<String> for Evidence {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
 }

@@ -3,6 +3,7 @@
 pub mod btf;
 pub mod census;
 pub mod counters;
+pub mod diag;
 pub mod filter;
 pub mod histogram;
 pub mod hooks;
@@ -14,6 +15,7 @@ mod observer;
 pub mod offsets;
 mod plain;
 pub mod privilege;
+pub mod proc_net;
 pub mod ring;
 pub mod snapshot;
 pub mod stacks;

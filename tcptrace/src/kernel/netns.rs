@@ -13,6 +13,9 @@ use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Result, anyhow};
 
 pub use spec::inode_of;
 
@@ -120,6 +123,32 @@ impl Namespace {
     }
 }
 
+/// Goes from one namespace to the next in a thread of its own, so that no other thread ever leaves
+/// its own, and gives `work` each with whether it could be entered. The one in which it begins takes
+/// no right to enter. The first error of `work` ends it.
+///
+/// # Errors
+///
+/// When the thread dies or `work` fails.
+pub fn tour(
+    namespaces: &[Namespace],
+    mut work: impl FnMut(&Namespace, io::Result<()>) -> Result<()> + Send,
+) -> Result<()> {
+    let walk = || -> Result<()> {
+        let mut here = Namespace::current().map(|own| own.inode);
+        for namespace in namespaces {
+            let entered = if here == Some(namespace.inode) { Ok(()) } else { namespace.enter() };
+            if entered.is_ok() {
+                here = Some(namespace.inode);
+            }
+            work(namespace, entered)?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| scope.spawn(walk).join())
+        .map_err(|_| anyhow!("the thread that visits network namespaces panicked"))?
+}
+
 /// Whether a file stands for a network namespace.
 fn is_network(file: &File) -> bool {
     // SAFETY: the descriptor is open for the whole call, and this request takes no argument.
@@ -155,6 +184,16 @@ pub fn all() -> Vec<Namespace> {
         }
     }
     namespaces
+}
+
+/// The network namespace that each process is in, by inode number, and the process's id.
+pub fn members() -> impl Iterator<Item = (u32, u32)> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.filter_map(|process| {
+        let pid = process.file_name().to_str()?.parse().ok()?;
+        let namespace = fs::metadata(process.path().join("ns/net")).ok()?;
+        Some((u32::try_from(namespace.ino()).ok()?, pid))
+    })
 }
 
 /// Paths of the namespace that a process is in: its own, and where its main thread has ended and

@@ -25,6 +25,8 @@ pub enum Work {
     Hist,
     /// `states`.
     States,
+    /// `doctor`.
+    Doctor,
     /// `stream`, where its filter names cgroups or containers.
     StreamOfPlaces,
     /// `stream` otherwise.
@@ -42,6 +44,7 @@ impl Work {
             Self::Record => "record",
             Self::Hist => "hist",
             Self::States => "states",
+            Self::Doctor => "doctor",
             Self::StreamOfPlaces => "stream --cgroup/--container",
             Self::Stream => "stream",
             Self::Replay => "--replay",
@@ -75,21 +78,28 @@ pub const KEPT: [Kept; 3] = [
         name: "CAP_SYS_ADMIN",
         purpose: "enters other network namespaces to read their sockets (setns), opens the programs \
                   that others have mapped (/proc/PID/map_files)",
-        by: &[Work::Leaks, Work::Record, Work::Hist, Work::States],
+        by: &[Work::Leaks, Work::Record, Work::Hist, Work::States, Work::Doctor],
         flag: CapabilitySet::SYS_ADMIN,
     },
     Kept {
         name: "CAP_SYS_PTRACE",
         purpose: "reads what /proc says of other users' processes, finds their network namespaces, \
                   reads names from the memory of Python programs",
-        by: &[Work::Leaks, Work::Record, Work::Hist, Work::States, Work::StreamOfPlaces],
+        by: &[
+            Work::Leaks,
+            Work::Record,
+            Work::Hist,
+            Work::States,
+            Work::Doctor,
+            Work::StreamOfPlaces,
+        ],
         flag: CapabilitySet::SYS_PTRACE,
     },
     Kept {
         name: "CAP_DAC_READ_SEARCH",
         purpose: "reads programs and perf maps that are for their owners alone, counts others' \
                   descriptors before Linux 6.2",
-        by: &[Work::Leaks, Work::Record],
+        by: &[Work::Leaks, Work::Record, Work::Doctor],
         flag: CapabilitySet::DAC_READ_SEARCH,
     },
 ];

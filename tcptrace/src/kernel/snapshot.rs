@@ -1,15 +1,14 @@
 //! Running the iterators.
 
 use std::io::Read as _;
-use std::thread;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use aya::Ebpf;
 use aya::programs::Iter;
 use aya::programs::iter::IterLink;
 use bytes::Bytes;
 
-use super::netns::Namespace;
+use super::netns::{Namespace, tour};
 
 /// Program that shows descriptors.
 pub(super) const FILES: &str = "tcptrace_iter_file";
@@ -63,18 +62,12 @@ pub(super) fn visit(
     namespaces: &[Namespace],
     mut work: impl FnMut(u32, Result<IterLink>) -> Result<()> + Send,
 ) -> Result<()> {
-    let walk = || -> Result<()> {
-        for namespace in namespaces {
-            let link = link(ebpf, program)?;
-            let entered = namespace.enter();
-            let entered = entered
-                .with_context(|| format!("cannot enter network namespace {}", namespace.inode));
-            work(namespace.inode, entered.map(|()| link))?;
-        }
-        Ok(())
-    };
-    thread::scope(|scope| scope.spawn(walk).join())
-        .map_err(|_| anyhow!("the thread that reads socket tables panicked"))?
+    tour(namespaces, |namespace, entered| {
+        let link = link(ebpf, program)?;
+        let entered =
+            entered.with_context(|| format!("cannot enter network namespace {}", namespace.inode));
+        work(namespace.inode, entered.map(|()| link))
+    })
 }
 
 pub(super) fn link(ebpf: &mut Ebpf, name: &str) -> Result<IterLink> {

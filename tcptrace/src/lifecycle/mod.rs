@@ -38,3 +38,4 @@ pub mod text;
 pub mod transition_filter;
 pub mod verdict;
 pub mod weight;
+pub mod wording;

@@ -6,12 +6,14 @@
 mod cell;
 pub mod census;
 pub mod check;
+pub mod doctor;
 mod escape;
 mod folded;
 mod frame;
 pub mod hist;
 mod json;
 mod own;
+mod paint;
 pub mod stream;
 mod svg;
 mod table;

@@ -13,11 +13,11 @@ mod holding;
 mod list;
 mod listening;
 mod name;
-pub(super) mod paint;
 mod rows;
 mod style;
 mod tail;
 
+use crate::output::paint;
 use std::io::{self, Write};
 
 use super::{Output, cell, units};

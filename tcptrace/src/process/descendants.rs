@@ -1,9 +1,9 @@
 //! Which processes descend from others, now.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
+use super::everyone;
 use super::stat;
 
 /// These processes, and all that descend from them; a process whose parent has ended descends from
@@ -11,7 +11,7 @@ use super::stat;
 #[must_use]
 pub fn with_descendants(pids: &[u32]) -> Vec<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    for pid in processes() {
+    for pid in everyone::pids() {
         if let Some(stat) = stat::read(&Path::new("/proc").join(pid.to_string())) {
             children.entry(stat.parent).or_default().push(pid);
         }
@@ -24,11 +24,6 @@ pub fn with_descendants(pids: &[u32]) -> Vec<u32> {
         family.extend(born.into_iter().filter(|child| !pids.contains(child)));
     }
     family
-}
-
-fn processes() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 pub mod cgroup;
 pub mod descendants;
+pub mod everyone;
 pub mod fds;
 pub mod label;
 pub mod place;

@@ -6,6 +6,7 @@
 //! `cargo test` too.
 
 mod command_line;
+mod doctor;
 mod files;
 mod harmless;
 mod kernel;
@@ -19,10 +20,11 @@ mod symbols;
 pub type Target = fn(&[u8]);
 
 /// What reads bytes, by the name of its fuzz target and of its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 19] = [
+pub const TARGETS: [(&str, Target); 21] = [
     ("btf", symbols::btf),
     ("census", kernel::census),
     ("cli", command_line::cli),
+    ("counters", doctor::counters),
     ("elf", files::elf),
     ("expression", files::expression),
     ("frames", recording::frames),
@@ -38,6 +40,7 @@ pub const TARGETS: [(&str, Target); 19] = [
     ("recording", recording::whole),
     ("rows", kernel::rows),
     ("stack", stack::stack),
+    ("sysctl_file", doctor::sysctl_file),
     ("text", process::text),
 ];
 

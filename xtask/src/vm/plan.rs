@@ -10,7 +10,7 @@ use crate::cargo::Executable;
 
 /// Tests of a bounded run, as file and filter: every cause and every attribution, one of what is
 /// found by a late start, one of each other command, and what only some kernels do to programs.
-const BOUNDED: [(&str, &str); 11] = [
+const BOUNDED: [(&str, &str); 12] = [
     ("causes_close_wait", "::before"),
     ("causes_dead", "::before"),
     ("never_accepted", "::before"),
@@ -22,6 +22,7 @@ const BOUNDED: [(&str, &str); 11] = [
     ("states", "every_state_is_counted_as_ss_does"),
     ("record", "a_replay_says_what_live_said"),
     ("preemption", ""),
+    ("doctor", ""),
 ];
 
 /// What is asked of a kernel that is locked down with integrity.

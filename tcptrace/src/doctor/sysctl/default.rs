@@ -1,7 +1,5 @@
 //! The default of a setting on this kernel, where it can be known.
 
-use super::catalogue::Sysctl;
-
 /// What the defaults of a kernel depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelFacts {
@@ -52,21 +50,23 @@ const WIDER_START: (u32, u32) = (4, 20);
 /// Since 6.16 a receive buffer may grow to 32 MiB instead of 6.
 const WIDER_RECEIVE: (u32, u32) = (6, 16);
 
-/// The default of `sysctl` on `kernel`, numbers joined by single blanks. `None`: it is not known, or
-/// this kernel does not have it. In a network namespace other than the first, tcp_rmem and tcp_wmem
-/// begin with the first one's values instead.
-#[must_use]
-pub fn default_of(sysctl: &Sysctl, kernel: &KernelFacts) -> Option<String> {
-    match sysctl.default {
-        Rule::Unknown => None,
-        Rule::Always(value) => Some(value.to_owned()),
-        Rule::Changed { before, in_version, since } => {
-            Some(if kernel.version >= in_version { since } else { before }.to_owned())
+impl Rule {
+    /// The default on a kernel, numbers joined by single blanks. `None`: it is not known, or this
+    /// kernel does not have the setting. In a network namespace other than the first, tcp_rmem and
+    /// tcp_wmem begin with the first one's values instead.
+    #[must_use]
+    pub fn on(self, kernel: &KernelFacts) -> Option<String> {
+        match self {
+            Self::Unknown => None,
+            Self::Always(value) => Some(value.to_owned()),
+            Self::Changed { before, in_version, since } => {
+                Some(if kernel.version >= in_version { since } else { before }.to_owned())
+            }
+            Self::HalfOfEhash => Some((ehash(kernel)? / 2).to_string()),
+            Self::SynBacklog => Some((ehash(kernel)? / 128).max(128).to_string()),
+            Self::ReceiveBuffers => receive_buffers(kernel),
+            Self::SendBuffers => send_buffers(kernel),
         }
-        Rule::HalfOfEhash => Some((ehash(kernel)? / 2).to_string()),
-        Rule::SynBacklog => Some((ehash(kernel)? / 128).max(128).to_string()),
-        Rule::ReceiveBuffers => receive_buffers(kernel),
-        Rule::SendBuffers => send_buffers(kernel),
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
     };
 
     fn default(name: &str, kernel: &KernelFacts) -> Option<String> {
-        default_of(find(name).unwrap(), kernel)
+        find(name).unwrap().default.on(kernel)
     }
 
     #[test]

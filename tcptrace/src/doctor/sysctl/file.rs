@@ -2,9 +2,10 @@
 
 mod parse;
 
-use super::catalogue::{Sysctl, find};
-use super::default::{KernelFacts, Rule, default_of};
+use super::catalogue::find;
+use super::default::{KernelFacts, Rule};
 use super::risk::{Setting, harm};
+use super::setting::Sysctl;
 use super::value::{number, numbers, same};
 use crate::doctor::finding::Change;
 use parse::{Assignment, Parsed};
@@ -150,7 +151,7 @@ impl Here<'_> {
         if let Some(change) = change.filter(|change| same(&change.value, wanted)) {
             return (Outcome::WouldHelp, change.why.clone().into_owned());
         }
-        let default = default_of(sysctl, self.kernel);
+        let default = sysctl.default.on(self.kernel);
         let setting = Setting { value: wanted, default: default.as_deref(), kernel: self.kernel };
         if let Some(why) = harm(sysctl.risks, &setting) {
             return (Outcome::Harmful, why.to_owned());

@@ -5,9 +5,11 @@ pub mod catalogue;
 pub mod default;
 pub mod file;
 pub mod risk;
+pub mod setting;
 pub mod value;
 pub mod verdict;
 
-pub use catalogue::{Sysctl, all, find};
-pub use default::{KernelFacts, default_of};
+pub use catalogue::{all, find};
+pub use default::KernelFacts;
+pub use setting::Sysctl;
 pub use verdict::{Verdict, Word, judge};

@@ -1,8 +1,8 @@
 //! Whether a setting should be changed.
 
-use super::catalogue::Sysctl;
-use super::default::{KernelFacts, default_of};
+use super::default::KernelFacts;
 use super::risk::{Setting, harm};
+use super::setting::Sysctl;
 use super::value::{normal, same};
 use crate::doctor::finding::Change;
 
@@ -58,7 +58,7 @@ pub fn judge(
     kernel: &KernelFacts,
     changes: &[Change],
 ) -> Verdict {
-    let default = default_of(sysctl, kernel);
+    let default = sysctl.default.on(kernel);
     let value = value.map(normal);
     let (word, why) = match &value {
         None => without_value(sysctl, kernel),
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn every_setting_at_its_default_is_left_alone() {
         for sysctl in all() {
-            let Some(default) = default_of(sysctl, &KERNEL) else { continue };
+            let Some(default) = sysctl.default.on(&KERNEL) else { continue };
             let verdict = judge(sysctl, Some(&default.replace(' ', "\t")), &KERNEL, &[]);
             assert_eq!(verdict.word, Word::Leave, "{}", sysctl.name);
             assert!(verdict.why.contains("default"), "{}", sysctl.name);

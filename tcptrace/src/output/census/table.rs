@@ -5,7 +5,7 @@ use super::columns::{Column, GAP, digits, fitting, shared};
 use super::{Style, name};
 use crate::lifecycle::census::{By, CensusReport, Counts, KeyCounts, KeyName};
 use crate::lifecycle::socket::State;
-use crate::output::table::paint;
+use crate::output::paint;
 use crate::output::{cell, units};
 
 /// Columns of a bar.

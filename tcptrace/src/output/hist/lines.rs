@@ -6,7 +6,7 @@ use crate::lifecycle::dwell::report::Row;
 use crate::lifecycle::dwell::stats::Stats;
 use crate::lifecycle::dwell::tally::Tally;
 use crate::lifecycle::socket::State;
-use crate::output::table::paint;
+use crate::output::paint;
 use crate::output::{cell, units};
 
 /// Columns of a state's name, and of what stands indented below it.

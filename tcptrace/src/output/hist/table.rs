@@ -8,7 +8,7 @@ use super::{HistOutput, HistStyle, key};
 use crate::lifecycle::dwell::key::{By, Key};
 use crate::lifecycle::dwell::report::{HistReport, Row, Scope};
 use crate::lifecycle::dwell::tally::Tally;
-use crate::output::table::paint;
+use crate::output::paint;
 use crate::output::{cell, units};
 
 /// What rows of a key are indented by.

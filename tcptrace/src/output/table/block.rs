@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use super::columns::{Columns, GAP, title};
 use super::style::Style;
-use super::{detail, paint, tail};
+use super::{detail, tail};
 use crate::lifecycle::cause::Cause;
 use crate::lifecycle::report::{Group, Report};
 use crate::output::cell;
+use crate::output::paint;
 
 /// All groups. The sentence about a cause stands below the first group that has it.
 pub fn lines(groups: &[Group], report: &Report, columns: &Columns, style: &Style) -> Vec<String> {

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use super::columns::GAP;
 use super::style::Style;
-use super::{acting, calls, ends, holding, list, listening, name, paint};
+use super::{acting, calls, ends, holding, list, listening, name};
 use crate::lifecycle::cause::Cause;
 use crate::lifecycle::report::{Group, Leak, Report};
 use crate::output::cell;
+use crate::output::paint;
 
 const INDENT: &str = "        ";
 

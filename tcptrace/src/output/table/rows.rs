@@ -1,10 +1,10 @@
 //! One row for each socket, with the columns that people grep.
 
-use super::paint;
 use super::style::Style;
 use crate::lifecycle::cause::{Cause, Kind};
 use crate::lifecycle::report::{Group, Holder, Leak};
 use crate::lifecycle::socket::State;
+use crate::output::paint;
 use crate::output::{cell, units};
 
 const NAMES: [&str; 10] =

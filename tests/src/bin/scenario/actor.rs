@@ -5,6 +5,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::resource::{Resource, setrlimit};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::facts::say;
@@ -33,7 +34,14 @@ pub fn actor() -> Result<()> {
 impl Actor {
     fn obey(&mut self, words: &[&str]) -> Result<()> {
         match words {
-            ["listen", name, address] => self.listen(name, address.parse()?),
+            ["listen", name, address] => self.listen(name, address.parse()?, 256),
+            ["listen", name, address, backlog] => {
+                self.listen(name, address.parse()?, backlog.parse()?)
+            }
+            ["limit-files", limit] => {
+                let limit = limit.parse()?;
+                Ok(setrlimit(Resource::RLIMIT_NOFILE, limit, limit)?)
+            }
             ["accept", group, name, count] => self.accept(group, name, count.parse()?),
             ["connect", group, to, count] => self.connect(group, to.parse()?, count.parse()?, None),
             ["connect", group, to, count, "from", from] => {
@@ -61,14 +69,14 @@ impl Actor {
     }
 
     /// `::` also takes IPv4.
-    fn listen(&mut self, name: &str, address: SocketAddr) -> Result<()> {
+    fn listen(&mut self, name: &str, address: SocketAddr, backlog: i32) -> Result<()> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
             socket.set_only_v6(false)?;
         }
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
-        socket.listen(256)?;
+        socket.listen(backlog)?;
         self.listeners.insert(name.to_owned(), socket.into());
         Ok(())
     }

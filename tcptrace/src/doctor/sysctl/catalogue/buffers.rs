@@ -1,7 +1,8 @@
 //! Buffers and memory.
 
-use super::{Risk, Rule, Scope, Sysctl, Topic};
-use crate::doctor::sysctl::risk::{not_three_ascending, tcp_memory};
+use crate::doctor::sysctl::default::Rule;
+use crate::doctor::sysctl::risk::{Risk, not_three_ascending, tcp_memory};
+use crate::doctor::sysctl::setting::{Scope, Sysctl, Topic};
 
 const MIB: i64 = 1 << 20;
 

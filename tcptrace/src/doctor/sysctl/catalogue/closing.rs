@@ -1,6 +1,8 @@
 //! The end of a connection: FIN_WAIT2, TIME_WAIT, orphans.
 
-use super::{Gone, Risk, Rule, Scope, Sysctl, Topic};
+use crate::doctor::sysctl::default::Rule;
+use crate::doctor::sysctl::risk::Risk;
+use crate::doctor::sysctl::setting::{Gone, Scope, Sysctl, Topic};
 
 pub(super) const CLOSING: &[Sysctl] = &[
     Sysctl {

@@ -1,7 +1,8 @@
 //! Files of the host. A leaked socket is an open file.
 
-use super::{Risk, Rule, Scope, Sysctl, Topic};
-use crate::doctor::sysctl::risk::few_files;
+use crate::doctor::sysctl::default::Rule;
+use crate::doctor::sysctl::risk::{Risk, few_files};
+use crate::doctor::sysctl::setting::{Scope, Sysctl, Topic};
 
 pub(super) const FILES: &[Sysctl] = &[
     Sysctl {

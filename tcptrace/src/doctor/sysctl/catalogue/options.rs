@@ -1,6 +1,8 @@
 //! Options of the protocol.
 
-use super::{Risk, Rule, Scope, Sysctl, Topic};
+use crate::doctor::sysctl::default::Rule;
+use crate::doctor::sysctl::risk::Risk;
+use crate::doctor::sysctl::setting::{Scope, Sysctl, Topic};
 
 pub(super) const OPTIONS: &[Sysctl] = &[
     Sysctl {

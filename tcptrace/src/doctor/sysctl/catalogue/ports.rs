@@ -1,7 +1,8 @@
 //! Local ports.
 
-use super::{Risk, Rule, Scope, Sysctl, Topic};
-use crate::doctor::sysctl::risk::port_range;
+use crate::doctor::sysctl::default::Rule;
+use crate::doctor::sysctl::risk::{Risk, port_range};
+use crate::doctor::sysctl::setting::{Scope, Sysctl, Topic};
 
 pub(super) const PORTS: &[Sysctl] = &[
     Sysctl {

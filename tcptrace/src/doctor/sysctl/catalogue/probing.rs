@@ -1,6 +1,8 @@
 //! Asking again: keepalive, retransmission, handshakes.
 
-use super::{Risk, Rule, Scope, Sysctl, Topic};
+use crate::doctor::sysctl::default::Rule;
+use crate::doctor::sysctl::risk::Risk;
+use crate::doctor::sysctl::setting::{Scope, Sysctl, Topic};
 
 pub(super) const PROBING: &[Sysctl] = &[
     Sysctl {

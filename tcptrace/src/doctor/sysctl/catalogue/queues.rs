@@ -1,6 +1,8 @@
 //! Queues of listeners and of packets.
 
-use super::{Risk, Rule, Scope, Sysctl, Topic};
+use crate::doctor::sysctl::default::Rule;
+use crate::doctor::sysctl::risk::Risk;
+use crate::doctor::sysctl::setting::{Scope, Sysctl, Topic};
 
 pub(super) const QUEUES: &[Sysctl] = &[
     Sysctl {

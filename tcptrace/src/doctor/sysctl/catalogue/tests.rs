@@ -1,8 +1,8 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::doctor::sysctl::default::{KernelFacts, default_of};
-use crate::doctor::sysctl::risk::{Setting, harm};
+use crate::doctor::sysctl::default::{KernelFacts, Rule};
+use crate::doctor::sysctl::risk::{Risk, Setting, harm};
 
 const PAGE: &str = include_str!("../../../../../docs/sysctls.md");
 
@@ -126,7 +126,7 @@ fn no_default_is_harmful() {
     for version in [(4, 4), (5, 10), (6, 1), (6, 18), (7, 3)] {
         let kernel = KernelFacts { version, ..KERNEL };
         for sysctl in all() {
-            let Some(default) = default_of(sysctl, &kernel) else { continue };
+            let Some(default) = sysctl.default.on(&kernel) else { continue };
             let setting = Setting { value: &default, default: Some(&default), kernel: &kernel };
             assert_eq!(harm(sysctl.risks, &setting), None, "{} {version:?}", sysctl.name);
         }
@@ -156,7 +156,7 @@ fn what_pages_advise_and_harms() {
         ("nf_conntrack_tcp_timeout_established", "600"),
     ] {
         let sysctl = find(name).unwrap();
-        let default = default_of(sysctl, &KERNEL);
+        let default = sysctl.default.on(&KERNEL);
         let setting = Setting { value, default: default.as_deref(), kernel: &KERNEL };
         assert!(harm(sysctl.risks, &setting).is_some(), "{name} = {value}");
     }

@@ -1,7 +1,9 @@
 //! Connection tracking of netfilter: it remembers connections for firewalls and NAT. Its entries
 //! are no sockets, though their states have the same names.
 
-use super::{Gone, Risk, Rule, Scope, Sysctl, Topic};
+use crate::doctor::sysctl::default::Rule;
+use crate::doctor::sysctl::risk::Risk;
+use crate::doctor::sysctl::setting::{Gone, Scope, Sysctl, Topic};
 
 pub(super) const TRACKING: &[Sysctl] = &[
     Sysctl {

@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 
+use crate::doctor::finding::Severity;
 use crate::lifecycle::cause::Cause;
 
 /// A line above others.
@@ -22,6 +23,17 @@ pub fn cause(cause: Cause, text: &str, on: bool) -> String {
         _ => AnsiColor::Yellow,
     };
     paint(color.on_default(), text, on)
+}
+
+/// How bad a finding is.
+pub fn severity(severity: Severity, text: &str, on: bool) -> String {
+    let color = match severity {
+        Severity::Critical => AnsiColor::Red,
+        Severity::Warning => AnsiColor::Yellow,
+        Severity::Notice => AnsiColor::Cyan,
+        Severity::Ok => AnsiColor::Green,
+    };
+    paint(color.on_default().bold(), text, on)
 }
 
 /// What is worth a look.

@@ -1,0 +1,127 @@
+//! Local ports for connections to one place.
+
+use crate::doctor::facts::{Facts, Namespace};
+use crate::doctor::finding::{Change, Finding, Severity};
+use crate::doctor::tally::{Route, Share, Tally, most};
+use crate::doctor::topic::EPHEMERAL_PORTS;
+
+use super::grade::{or_fine, percent};
+
+/// Percentages of the ports.
+const MANY: u64 = 80;
+const NEARLY_ALL: u64 = 97;
+/// Routes of a namespace that are told of.
+const NAMED: usize = 5;
+const RANGE: &str = "net.ipv4.ip_local_port_range";
+const REUSE: &str = "net.ipv4.tcp_tw_reuse";
+/// A range that leaves the ports alone on which services usually listen.
+const WIDE: &str = "10240 65535";
+
+/// Routes that run out of ports.
+pub fn ephemeral(facts: &Facts) -> Vec<Finding> {
+    if facts.read_namespaces().next().is_none() {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for (namespace, tally) in facts.read_namespaces() {
+        let Some(ports) = namespace.ephemeral() else { continue };
+        let routes = most(&tally.routes, |share| share.all);
+        let full = routes.iter().take_while(|(_, used)| percent(*used, ports.count()) >= MANY);
+        let full = full.take(NAMED);
+        findings.extend(full.map(|(route, _)| {
+            let share = tally.routes.get(route).copied().unwrap_or_default();
+            running_out(facts, namespace, tally, (*route, share), ports.count())
+        }));
+    }
+    or_fine(findings, &EPHEMERAL_PORTS, || match fullest(facts) {
+        Some((route, used, of)) => format!(
+            "{used} of {of} ports are in use from {} to {}, the most of all",
+            route.from, route.to
+        ),
+        None => "no connection uses one".to_owned(),
+    })
+}
+
+fn fullest(facts: &Facts) -> Option<(Route, u64, u64)> {
+    let fullest = facts.read_namespaces().filter_map(|(namespace, tally)| {
+        let (route, used) = *most(&tally.routes, |share| share.all).first()?;
+        Some((route, used, namespace.ephemeral()?.count()))
+    });
+    fullest.max_by_key(|(_, used, of)| used.saturating_mul(1_000_000) / (*of).max(1))
+}
+
+fn running_out(
+    facts: &Facts,
+    namespace: &Namespace,
+    tally: &Tally,
+    (route, used): (Route, Share),
+    ports: u64,
+) -> Finding {
+    let severity = match percent(used.all, ports) {
+        NEARLY_ALL.. => Severity::Critical,
+        _ => Severity::Warning,
+    };
+    let title = format!(
+        "{} of {ports} local ports are in use from {} to {}, {} of them in TIME_WAIT",
+        used.all, route.from, route.to, used.those
+    );
+    let finding = Finding::new(&EPHEMERAL_PORTS, severity, title)
+        .of(namespace.inode)
+        .with("used", used.all)
+        .with("time_wait", used.those)
+        .with("ports", ports)
+        .with("from", route.from.to_string())
+        .with("to", route.to.to_string())
+        .blame(facts.blame(tally.users_of(&route.to), "has connections there"))
+        .advise(
+            "keep connections and use them again (a pool, HTTP keep-alive), or let the other side \
+             close first",
+            None,
+        );
+    with_more_ports(with_reuse(finding, namespace, (route, used)), namespace)
+}
+
+/// tcp_tw_reuse lets connect() take a port whose socket has been in TIME_WAIT for a second, where
+/// both sides send timestamps; 2, the default, does so on loopback alone.
+fn with_reuse(
+    mut finding: Finding,
+    namespace: &Namespace,
+    (route, used): (Route, Share),
+) -> Finding {
+    let reuse = namespace.number(REUSE);
+    let is_reused = reuse == Some(1) || (reuse == Some(2) && route.to.ip().is_loopback());
+    if is_reused || used.those * 2 < used.all || reuse.is_none() {
+        return finding;
+    }
+    if namespace.number("net.ipv4.tcp_timestamps") == Some(0) {
+        return finding.advise("tcp_tw_reuse has no effect here: tcp_timestamps is 0", None);
+    }
+    finding.changes.push(Change {
+        sysctl: REUSE,
+        value: "1".to_owned(),
+        why: "most of these ports are in TIME_WAIT, and connect() may then take one after a second"
+            .into(),
+    });
+    finding.advise(
+        "let connect() take ports in TIME_WAIT again; safe where both sides send timestamps",
+        Some(namespace.set(REUSE, "1")),
+    )
+}
+
+fn with_more_ports(mut finding: Finding, namespace: &Namespace) -> Finding {
+    let is_narrow = namespace.ephemeral().is_some_and(|ports| {
+        let (low, high) = ports.ends();
+        high - low < 65_535 - 10_240
+    });
+    if !is_narrow {
+        return finding.advise("there is no wider range worth having: add an address", None);
+    }
+    finding.changes.push(Change {
+        sysctl: RANGE,
+        value: WIDE.to_owned(),
+        why: "the range is narrow; ports on which services listen belong into \
+              ip_local_reserved_ports"
+            .into(),
+    });
+    finding.advise("widen the range of ports", Some(namespace.set(RANGE, WIDE)))
+}

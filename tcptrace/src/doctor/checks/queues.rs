@@ -1,0 +1,186 @@
+//! Queues of listeners: connections that wait for accept(), and handshakes under way.
+
+use crate::doctor::facts::{Facts, Namespace};
+use crate::doctor::finding::{Change, Finding, Severity};
+use crate::doctor::tally::{Listener, Tally, most};
+use crate::doctor::topic::{ACCEPT_QUEUE, SYN_QUEUE};
+use crate::lifecycle::socket::State;
+use crate::lifecycle::wording::count;
+
+use super::grade::{or_fine, percent};
+
+/// Percentage of a queue from which on it is worth a word.
+const MANY: u64 = 80;
+/// Handshakes at once that are more than a busy minute.
+const FLOOD: u64 = 256;
+const SOMAXCONN: &str = "net.core.somaxconn";
+
+/// Listeners whose queue is full or nearly, and drops that no queue shows any more.
+pub fn accept(facts: &Facts) -> Vec<Finding> {
+    if facts.read_namespaces().next().is_none() {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for (namespace, tally) in facts.read_namespaces() {
+        let full = tally.listeners.iter().filter_map(|own| waiting(facts, namespace, own));
+        let before = findings.len();
+        findings.extend(full);
+        if findings.len() == before {
+            findings.extend(dropped(namespace));
+        }
+    }
+    or_fine(findings, &ACCEPT_QUEUE, || {
+        let listeners: usize =
+            facts.read_namespaces().map(|(_, tally)| tally.listeners.len()).sum();
+        let listeners = count(listeners as u64, "listener");
+        format!("{listeners}, no queue is full and nothing was dropped")
+    })
+}
+
+fn waiting(facts: &Facts, namespace: &Namespace, listener: &Listener) -> Option<Finding> {
+    let Listener { local, inode, waiting, limit } = *listener;
+    // The kernel takes one more than the limit.
+    let severity = match percent(waiting.into(), u64::from(limit).max(1)) {
+        _ if waiting > 0 && waiting >= limit => Severity::Warning,
+        MANY.. if waiting > 1 => Severity::Notice,
+        _ => return None,
+    };
+    let title = format!(
+        "{} waiting for accept() on {}, its queue takes {limit}",
+        count(waiting.into(), "connection"),
+        local,
+    );
+    let drops = namespace.grown("TcpExt", "ListenOverflows");
+    let finding = Finding::new(&ACCEPT_QUEUE, severity, title)
+        .of(namespace.inode)
+        .with("local_port", u64::from(local.port()))
+        .with("waiting", u64::from(waiting))
+        .with("limit", u64::from(limit))
+        .with("somaxconn", namespace.number(SOMAXCONN))
+        .with("overflows_grown", drops)
+        .blame(facts.blame(&[inode], "does not accept, or too slowly"))
+        .advise(
+            "see whether it accepts at all, and what its threads do",
+            Some("tcptrace leaks --min-age 1s".to_owned()),
+        );
+    Some(with_longer_queue(finding, namespace, limit))
+}
+
+/// What a longer queue takes: the program's own argument, and somaxconn where that has cut it.
+fn with_longer_queue(mut finding: Finding, namespace: &Namespace, limit: u32) -> Finding {
+    let somaxconn = namespace.number(SOMAXCONN);
+    if somaxconn != Some(u64::from(limit)) {
+        let what = format!(
+            "for bursts alone: a longer queue is the program's to ask for, listen(fd, {})",
+            u64::from(limit).saturating_mul(8).max(128)
+        );
+        return finding.advise(what, None);
+    }
+    let wanted = u64::from(limit).saturating_mul(8).max(4096).to_string();
+    finding.changes.push(Change {
+        sysctl: SOMAXCONN,
+        value: wanted.clone(),
+        why:
+            "a listener's queue is as long as this allows, so the program may have asked for more; \
+              it takes a new listen()"
+                .into(),
+    });
+    let command = namespace.set(SOMAXCONN, &wanted);
+    finding.advise("for bursts alone: allow longer queues, then restart the program", Some(command))
+}
+
+/// Drops while doctor watched, or before, where no queue is full now.
+fn dropped(namespace: &Namespace) -> Option<Finding> {
+    let counter = |name| namespace.after.get("TcpExt", name);
+    let (overflows, drops) = (counter("ListenOverflows")?, counter("ListenDrops")?);
+    let grown = namespace.grown("TcpExt", "ListenDrops").unwrap_or(0);
+    let (severity, title) = match (grown, overflows) {
+        (0, 0) => return None,
+        (0, _) => {
+            let title = format!("accept queues have overflowed {overflows} times since the start");
+            (Severity::Notice, title)
+        }
+        _ => (Severity::Warning, format!("{grown} connections were dropped just now")),
+    };
+    let finding = Finding::new(&ACCEPT_QUEUE, severity, title)
+        .of(namespace.inode)
+        .with("overflows", overflows)
+        .with("drops", drops)
+        .with("drops_grown", grown)
+        .advise(
+            "see which queue fills up, when it happens again",
+            Some(namespace.command("ss -ltn")),
+        );
+    Some(finding)
+}
+
+/// Handshakes that do not end.
+pub fn syn(facts: &Facts) -> Vec<Finding> {
+    let read: Vec<_> = facts.read_namespaces().collect();
+    if read.is_empty() {
+        return Vec::new();
+    }
+    let findings: Vec<_> =
+        read.iter().filter_map(|(namespace, tally)| flood(facts, namespace, tally)).collect();
+    or_fine(findings, &SYN_QUEUE, || {
+        let half_open: u64 = read.iter().map(|(_, tally)| half_open(tally)).sum();
+        format!("{} under way, no SYN cookie was sent", count(half_open, "handshake"))
+    })
+}
+
+fn half_open(tally: &Tally) -> u64 {
+    tally.count(State::SynRecv) + tally.count(State::NewSynRecv)
+}
+
+fn flood(facts: &Facts, namespace: &Namespace, tally: &Tally) -> Option<Finding> {
+    let half_open = half_open(tally);
+    let grown = |name| namespace.grown("TcpExt", name).unwrap_or(0);
+    let (cookies, dropped) = (grown("SyncookiesSent"), grown("TCPReqQFullDrop"));
+    let sent = namespace.after.get("TcpExt", "SyncookiesSent").unwrap_or(0);
+    let severity = match half_open {
+        _ if cookies + dropped > 0 => Severity::Warning,
+        FLOOD.. => Severity::Warning,
+        _ if sent > 0 => Severity::Notice,
+        _ => return None,
+    };
+    let port = most(&tally.half_open, |count| *count).first().map(|(port, _)| *port);
+    let at = port.map_or_else(String::new, |port| format!(", most of them at port {port}"));
+    let title = match severity {
+        Severity::Notice => format!("{sent} SYN cookies were sent since the start, none just now"),
+        _ => format!("{half_open} handshakes wait for their last packet{at}"),
+    };
+    let listeners: Vec<u32> =
+        port.into_iter().flat_map(|port| tally.listeners_on(port)).map(|own| own.inode).collect();
+    let finding = Finding::new(&SYN_QUEUE, severity, title)
+        .of(namespace.inode)
+        .with("syn_recv", half_open)
+        .with("cookies_sent", sent)
+        .with("cookies_grown", cookies)
+        .with("dropped_grown", dropped)
+        .with("max_syn_backlog", namespace.number("net.ipv4.tcp_max_syn_backlog"))
+        .blame(facts.blame(&listeners, "listens there"));
+    Some(advised(finding, namespace, severity))
+}
+
+fn advised(finding: Finding, namespace: &Namespace, severity: Severity) -> Finding {
+    if severity == Severity::Notice {
+        return finding;
+    }
+    let finding = finding.advise(
+        "see who they are: one network is a broken way back, thousands are a flood",
+        Some(namespace.command("ss -tn state syn-recv")),
+    );
+    if namespace.number("net.ipv4.tcp_syncookies") != Some(0) {
+        return finding;
+    }
+    let mut finding = finding.advise(
+        "let the kernel answer with cookies when a queue is full",
+        Some(namespace.set("net.ipv4.tcp_syncookies", "1")),
+    );
+    finding.changes.push(Change {
+        sysctl: "net.ipv4.tcp_syncookies",
+        value: "1".to_owned(),
+        why: "it is off, so a full queue drops handshakes".into(),
+    });
+    finding
+}

@@ -1,0 +1,338 @@
+//! The sockets of one network namespace, counted as they are shown; few of them are kept.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+
+use super::ports::Ephemeral;
+use crate::lifecycle::socket::State;
+
+/// An address and a port; IPv4 where an IPv6 socket carries it.
+pub type Place = SocketAddr;
+
+/// Destinations whose users are remembered, and users of one of them.
+const MOST_DESTINATIONS: usize = 1 << 16;
+const MOST_USERS: usize = 4;
+/// Retransmissions from which on a close is stuck: the third is sent after some seconds.
+const STUCK_RETRIES: u8 = 3;
+
+/// Which timer of a socket runs, and when it fires, ns from now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// None.
+    None,
+    /// Of a retransmission; so many were sent.
+    Retransmit(u8),
+    /// Of keepalive.
+    Keepalive(u64),
+    /// Of a mini-socket.
+    TimeWait,
+    /// Of a probe of a window that is closed.
+    Probe,
+}
+
+/// A socket as the kernel's socket diagnosis shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// State; a mini-socket in FIN_WAIT2 has that state.
+    pub state: State,
+    /// This side; IPv4 where an IPv6 socket carries it.
+    pub local: Place,
+    /// The other side.
+    pub remote: Place,
+    /// Inode number; 0: no process can have it.
+    pub inode: u32,
+    /// Socket cookie.
+    pub cookie: u64,
+    /// Bytes that wait to be read; of a listener connections that wait for accept().
+    pub receive_queue: u32,
+    /// Bytes that are not acknowledged; of a listener the limit of its queue.
+    pub send_queue: u32,
+    /// Its timer.
+    pub timer: Timer,
+    /// Since when nothing has come or gone, ns: the least and the most that it can be.
+    pub idle_ns: Option<(u64, u64)>,
+}
+
+/// A listener and its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Where it listens.
+    pub local: Place,
+    /// Inode number.
+    pub inode: u32,
+    /// Connections that wait for accept().
+    pub waiting: u32,
+    /// Limit: the kernel drops when more than this wait.
+    pub limit: u32,
+}
+
+/// Connections from one address to one address and port: each needs a local port of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Route {
+    /// Address of this side.
+    pub from: IpAddr,
+    /// The other side.
+    pub to: Place,
+}
+
+/// How many of something, and how many of these have something about them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// All.
+    pub all: u64,
+    /// Those.
+    pub those: u64,
+}
+
+/// Sockets that are idle without keepalive, on one side of something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Idle {
+    /// How many.
+    pub count: u64,
+    /// The longest, ns.
+    pub longest_ns: u64,
+    /// Inode numbers of some.
+    pub inodes: Vec<u32>,
+}
+
+/// What was counted.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Sockets by state, by its number.
+    states: HashMap<State, u64>,
+    /// Listeners.
+    pub listeners: Vec<Listener>,
+    listening: HashSet<u16>,
+    /// Those in TIME_WAIT by the port on which this side listens.
+    pub time_wait_served: HashMap<u16, u64>,
+    /// Those in TIME_WAIT that this side had connected, by destination.
+    pub time_wait_called: HashMap<Place, u64>,
+    /// Uses of local ports of the ephemeral range, and those in TIME_WAIT.
+    pub routes: HashMap<Route, Share>,
+    /// Handshakes that have begun, by local port.
+    pub half_open: HashMap<u16, u64>,
+    /// Connects under way by destination, and those whose SYN was sent again.
+    pub connecting: HashMap<Place, Share>,
+    /// Closes that the peer does not acknowledge, by its address; of these those without a process.
+    pub stuck: HashMap<IpAddr, Share>,
+    /// Sockets in ESTABLISHED without a timer, idle for long, by the remote end where this side has
+    /// connected, else by the local one.
+    pub idle: HashMap<Place, Idle>,
+    /// Sockets in CLOSE_WAIT.
+    pub close_wait: Vec<Seen>,
+    /// Inode numbers of some sockets to each destination.
+    users: HashMap<Place, Vec<u32>>,
+    /// Local ends of all sockets that are no listeners.
+    ends: HashSet<Place>,
+    /// Their addresses: some that this host has.
+    addresses: HashSet<IpAddr>,
+}
+
+impl Tally {
+    /// Takes up a listener; all of them come before the first other socket.
+    pub fn add_listener(&mut self, seen: &Seen) {
+        *self.states.entry(State::Listen).or_default() += 1;
+        self.listening.insert(seen.local.port());
+        self.listeners.push(Listener {
+            local: seen.local,
+            inode: seen.inode,
+            waiting: seen.receive_queue,
+            limit: seen.send_queue,
+        });
+    }
+
+    /// Takes up any other socket. `ephemeral`: the ports that the kernel gives out; `min_idle_ns`:
+    /// what counts as idle.
+    pub fn add(&mut self, seen: &Seen, ephemeral: Option<&Ephemeral>, min_idle_ns: u64) {
+        *self.states.entry(seen.state).or_default() += 1;
+        let is_called = !self.listening.contains(&seen.local.port());
+        self.add_port_use(seen, is_called, ephemeral);
+        match seen.state {
+            State::TimeWait if is_called => add(&mut self.time_wait_called, seen.remote),
+            State::TimeWait => add(&mut self.time_wait_served, seen.local.port()),
+            State::SynRecv | State::NewSynRecv => add(&mut self.half_open, seen.local.port()),
+            State::SynSent => self.connecting.entry(seen.remote).or_default().add(is_retried(seen)),
+            State::FinWait1 | State::Closing | State::LastAck if is_stuck(seen) => {
+                self.stuck.entry(seen.remote.ip()).or_default().add(seen.inode == 0);
+            }
+            State::CloseWait => self.close_wait.push(*seen),
+            State::Established => self.add_idle(seen, is_called, min_idle_ns),
+            _ => {}
+        }
+        if is_called && seen.inode != 0 {
+            self.add_user(seen);
+        }
+    }
+
+    fn add_port_use(&mut self, seen: &Seen, is_called: bool, ephemeral: Option<&Ephemeral>) {
+        if is_called && ephemeral.is_some_and(|ports| ports.has(seen.local.port())) {
+            let route = Route { from: seen.local.ip(), to: seen.remote };
+            self.routes.entry(route).or_default().add(seen.state == State::TimeWait);
+        }
+        self.ends.insert(seen.local);
+        self.addresses.insert(seen.local.ip());
+    }
+
+    fn add_idle(&mut self, seen: &Seen, is_called: bool, min_idle_ns: u64) {
+        let Some((idle_ns, _)) = seen.idle_ns.filter(|(least, _)| *least >= min_idle_ns) else {
+            return;
+        };
+        if seen.timer != Timer::None {
+            return;
+        }
+        let idle = self.idle.entry(if is_called { seen.remote } else { seen.local }).or_default();
+        idle.count += 1;
+        idle.longest_ns = idle.longest_ns.max(idle_ns);
+        if idle.inodes.len() < MOST_USERS {
+            idle.inodes.push(seen.inode);
+        }
+    }
+
+    fn add_user(&mut self, seen: &Seen) {
+        let has_room = self.users.len() < MOST_DESTINATIONS;
+        if !has_room && !self.users.contains_key(&seen.remote) {
+            return;
+        }
+        let users = self.users.entry(seen.remote).or_default();
+        if users.len() < MOST_USERS {
+            users.push(seen.inode);
+        }
+    }
+
+    /// How many sockets are in a state.
+    #[must_use]
+    pub fn count(&self, state: State) -> u64 {
+        self.states.get(&state).copied().unwrap_or(0)
+    }
+
+    /// How many sockets there are.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.states.values().sum()
+    }
+
+    /// Inode numbers of some sockets that this side has connected to a place.
+    #[must_use]
+    pub fn users_of(&self, destination: &Place) -> &[u32] {
+        self.users.get(destination).map_or(&[], Vec::as_slice)
+    }
+
+    /// Listeners on a port.
+    pub fn listeners_on(&self, port: u16) -> impl Iterator<Item = &Listener> {
+        self.listeners.iter().filter(move |listener| listener.local.port() == port)
+    }
+
+    /// Whether this host has listeners on a port: its sockets there were accepted.
+    #[must_use]
+    pub fn serves(&self, port: u16) -> bool {
+        self.listening.contains(&port)
+    }
+
+    /// Whether a place is on this host, and its socket is gone.
+    #[must_use]
+    pub fn was_here(&self, place: &Place) -> bool {
+        self.addresses.contains(&place.ip()) && !self.ends.contains(place)
+    }
+}
+
+impl Share {
+    fn add(&mut self, is_one_of_those: bool) {
+        self.all += 1;
+        self.those += u64::from(is_one_of_those);
+    }
+}
+
+fn add<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u64>, key: K) {
+    *counts.entry(key).or_default() += 1;
+}
+
+fn is_retried(seen: &Seen) -> bool {
+    matches!(seen.timer, Timer::Retransmit(1..))
+}
+
+fn is_stuck(seen: &Seen) -> bool {
+    matches!(seen.timer, Timer::Retransmit(STUCK_RETRIES..))
+}
+
+/// The entries with the most, by descending number.
+#[must_use]
+pub fn most<K: Copy + Ord, V>(counts: &HashMap<K, V>, of: impl Fn(&V) -> u64) -> Vec<(K, u64)> {
+    let mut all: Vec<(K, u64)> = counts.iter().map(|(key, value)| (*key, of(value))).collect();
+    all.sort_by_key(|(key, count)| (std::cmp::Reverse(*count), *key));
+    all
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub fn place(text: &str) -> Place {
+        text.parse().unwrap()
+    }
+
+    pub fn seen(state: State, local: &str, remote: &str) -> Seen {
+        Seen {
+            state,
+            local: place(local),
+            remote: place(remote),
+            inode: 7,
+            cookie: 1,
+            receive_queue: 0,
+            send_queue: 0,
+            timer: Timer::None,
+            idle_ns: None,
+        }
+    }
+
+    fn tally(sockets: &[Seen]) -> Tally {
+        let ports = Ephemeral::parse("40000 40009", "").unwrap();
+        let mut tally = Tally::default();
+        tally.add_listener(&seen(State::Listen, "0.0.0.0:80", "0.0.0.0:0"));
+        sockets.iter().for_each(|socket| tally.add(socket, Some(&ports), 1000));
+        tally
+    }
+
+    #[test]
+    fn the_local_port_tells_who_has_connected() {
+        let served = seen(State::TimeWait, "10.0.0.1:80", "10.0.0.2:40001");
+        let called = seen(State::TimeWait, "10.0.0.1:40001", "10.0.0.9:5432");
+        let tally = tally(&[served, called, called]);
+        assert_eq!(tally.time_wait_served, HashMap::from([(80, 1)]));
+        assert_eq!(tally.time_wait_called, HashMap::from([(place("10.0.0.9:5432"), 2)]));
+        let route = Route { from: place("10.0.0.1:0").ip(), to: place("10.0.0.9:5432") };
+        assert_eq!(tally.routes, HashMap::from([(route, Share { all: 2, those: 2 })]));
+        assert_eq!(tally.count(State::TimeWait), 3);
+    }
+
+    #[test]
+    fn a_peer_was_here_when_its_address_is_and_its_socket_is_not() {
+        let server = seen(State::CloseWait, "127.0.0.1:80", "127.0.0.1:40003");
+        let tally = tally(&[server, seen(State::Established, "10.0.0.1:9", "10.0.0.2:9")]);
+        assert!(tally.was_here(&place("127.0.0.1:40003")));
+        assert!(!tally.was_here(&place("10.0.0.1:9")), "it is here still");
+        assert!(!tally.was_here(&place("10.0.0.2:9")), "it is elsewhere");
+    }
+
+    #[test]
+    fn idle_is_who_has_no_timer_for_long_enough() {
+        let socket = seen(State::Established, "10.0.0.1:40001", "10.0.0.9:5432");
+        let idle = |idle_ns, timer| Seen { idle_ns: Some((idle_ns, idle_ns)), timer, ..socket };
+        let tally = tally(&[
+            idle(1500, Timer::None),
+            idle(2500, Timer::None),
+            idle(900, Timer::None),
+            idle(5000, Timer::Keepalive(1)),
+            socket,
+        ]);
+        let found = &tally.idle[&place("10.0.0.9:5432")];
+        assert_eq!((found.count, found.longest_ns), (2, 2500));
+    }
+
+    #[test]
+    fn stuck_is_what_was_sent_three_times_again() {
+        let socket = seen(State::LastAck, "10.0.0.1:80", "10.0.0.9:40000");
+        let sent = |count, inode| Seen { timer: Timer::Retransmit(count), inode, ..socket };
+        let tally = tally(&[sent(2, 0), sent(3, 0), sent(9, 5)]);
+        assert_eq!(tally.stuck[&place("10.0.0.9:1").ip()], Share { all: 2, those: 1 });
+    }
+}

@@ -1,0 +1,35 @@
+//! Counters and sysctls of the network namespace that the calling thread is in.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::doctor::counters::Counters;
+
+/// Reads the counters. What this kernel does not have is not there.
+#[must_use]
+pub fn counters() -> Counters {
+    let mut counters = Counters::default();
+    let read = |name| fs::read_to_string(Path::new("/proc/thread-self/net").join(name));
+    for name in ["netstat", "snmp"] {
+        counters.add_pairs(&read(name).unwrap_or_default());
+    }
+    counters.add_named(&read("sockstat").unwrap_or_default());
+    counters
+}
+
+/// Reads the sysctls with these names, as sysctl(8) spells them; the kernel shows each thread those
+/// of its own namespace. White space becomes single blanks. What is not there or may not be read is
+/// left out.
+#[must_use]
+pub fn sysctls<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, String> {
+    let value = |name: &str| {
+        let text = fs::read_to_string(path(name)).ok()?;
+        Some((name.to_owned(), text.split_whitespace().collect::<Vec<_>>().join(" ")))
+    };
+    names.into_iter().filter_map(value).collect()
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new("/proc/sys").join(name.replace('.', "/"))
+}
