@@ -32,7 +32,7 @@ impl Severity {
 
 /// Keys of evidence. Those that end in `_ns` are times, in `_grown` what was added while doctor
 /// watched; `per_minute` is a rate; all others are counts, or texts.
-pub const KEYS: [&str; 36] = [
+pub const KEYS: [&str; 38] = [
     "bytes",
     "cookies_grown",
     "cookies_sent",
@@ -67,7 +67,9 @@ pub const KEYS: [&str; 36] = [
     "tcp_sockets",
     "time_wait",
     "to",
+    "unanswered",
     "used",
+    "waited",
     "waiting",
 ];
 

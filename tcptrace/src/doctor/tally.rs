@@ -62,6 +62,8 @@ pub struct Listener {
     pub inode: u32,
     /// Connections that wait for accept().
     pub waiting: u32,
+    /// The same at the first sample; `None`: it was not there, or not looked at.
+    pub waited: Option<u32>,
     /// Limit: the kernel drops when more than this wait.
     pub limit: u32,
 }
@@ -109,8 +111,8 @@ pub struct Tally {
     pub time_wait_called: HashMap<Place, u64>,
     /// Uses of local ports of the ephemeral range, and those in TIME_WAIT.
     pub routes: HashMap<Route, Share>,
-    /// Handshakes that have begun, by local port.
-    pub half_open: HashMap<u16, u64>,
+    /// Handshakes that have begun, by local port, and those whose answer was sent again.
+    pub half_open: HashMap<u16, Share>,
     /// Connects under way by destination, and those whose SYN was sent again.
     pub connecting: HashMap<Place, Share>,
     /// Closes that the peer does not acknowledge, by its address; of these those without a process.
@@ -137,8 +139,16 @@ impl Tally {
             local: seen.local,
             inode: seen.inode,
             waiting: seen.receive_queue,
+            waited: None,
             limit: seen.send_queue,
         });
+    }
+
+    /// Takes up how many connections waited for accept() at the first sample, by inode number.
+    pub fn add_first_sample(&mut self, waited: &HashMap<u32, u32>) {
+        for listener in &mut self.listeners {
+            listener.waited = waited.get(&listener.inode).copied();
+        }
     }
 
     /// Takes up any other socket. `ephemeral`: the ports that the kernel gives out; `min_idle_ns`:
@@ -150,7 +160,9 @@ impl Tally {
         match seen.state {
             State::TimeWait if is_called => add(&mut self.time_wait_called, seen.remote),
             State::TimeWait => add(&mut self.time_wait_served, seen.local.port()),
-            State::SynRecv | State::NewSynRecv => add(&mut self.half_open, seen.local.port()),
+            State::SynRecv | State::NewSynRecv => {
+                self.half_open.entry(seen.local.port()).or_default().add(is_retried(seen));
+            }
             State::SynSent => self.connecting.entry(seen.remote).or_default().add(is_retried(seen)),
             State::FinWait1 | State::Closing | State::LastAck if is_stuck(seen) => {
                 self.stuck.entry(seen.remote.ip()).or_default().add(seen.inode == 0);

@@ -70,8 +70,9 @@ pub static FILE_DESCRIPTORS: Topic = Topic {
                   open files\"; its clients wait in the accept queue.",
     leave: "A higher limit buys time for a program that leaks, and nothing else; fs.file-max has \
             nothing to do with EMFILE.",
-    rule: "warning: 80 % of RLIMIT_NOFILE used, or the rest used up within a day at the present rate; \
-           critical: 95 %, or within an hour",
+    rule: "warning: 80 % of RLIMIT_NOFILE used; critical: 95 %; where a third is used and the rest would \
+           be within a day at the present rate: a notice, and when watched for 30 s or longer a \
+           warning, within an hour critical",
     source: "getrlimit(2); alloc_fd() in fs/file.c",
 };
 
@@ -92,8 +93,8 @@ pub static ACCEPT_QUEUE: Topic = Topic {
                   last packet, and clients see delays of seconds or time out.",
     leave: "A longer queue helps against bursts. Where the process does not call accept() it fills up \
             just the same; tcp_abort_on_overflow turns the delay into a reset for everybody.",
-    rule: "warning: a queue is full, or ListenOverflows or ListenDrops grew while doctor watched; \
-           notice: a queue is 80 % full, or they have grown before",
+    rule: "warning: a queue is full at both samples or drops connections, or ListenDrops grew while \
+           doctor watched; notice: a queue is 80 % full, or connections were dropped before",
     source: "sk_acceptq_is_full() in include/net/sock.h; tcp_v4_syn_recv_sock() in \
              net/ipv4/tcp_ipv4.c; listen(2)",
 };
@@ -105,8 +106,8 @@ pub static SYN_QUEUE: Topic = Topic {
                   somebody floods. The kernel answers with SYN cookies when a queue is full.",
     leave: "Leave tcp_syncookies at 1: off, the flood wins; at 2 every connection loses its options. \
             tcp_synack_retries lower than 2 or 3 drops clients on bad networks.",
-    rule: "warning: SYN cookies were sent or requests dropped while doctor watched, or 256 sockets and \
-           more in SYN_RECV; notice: cookies were sent before",
+    rule: "warning: SYN cookies were sent or requests dropped while doctor watched, or 256 handshakes and \
+           more whose answer was sent again; notice: 256 in SYN_RECV, or cookies were sent before",
     source: "tcp_conn_request() in net/ipv4/tcp_input.c; Documentation/networking/ip-sysctl.rst",
 };
 

@@ -44,6 +44,8 @@ struct Before {
     /// The own network namespace.
     own: u32,
     counters: HashMap<u32, Counters>,
+    /// Connections that waited for accept(), by the listener's inode number.
+    waited: HashMap<u32, u32>,
     /// Open descriptors by process id and start.
     fds: HashMap<(u32, u64), u64>,
 }
@@ -92,18 +94,24 @@ pub fn gather(
 
 fn first_sample(question: &Question<'_>) -> Result<Before> {
     let at = Instant::now();
-    let mut all = HashMap::new();
+    let (mut all, mut waited) = (HashMap::new(), HashMap::new());
     let namespaces = wanted(question, netns::all());
     tour(&namespaces, |namespace, entered| {
         if entered.is_ok() {
             all.insert(namespace.inode, counters());
+            // A host without socket diagnosis is noticed at the second sample.
+            let _ = Diag::open().and_then(|mut diag| {
+                diag.listeners(|own| {
+                    waited.insert(own.inode, own.receive_queue);
+                })
+            });
         }
         Ok(())
     })?;
     let processes = everyone().into_iter();
     let fds = processes.filter_map(|own| Some(((own.pid, own.start_ticks), own.fds?)));
     let own = Namespace::current().map_or(0, |own| own.inode);
-    Ok(Before { at, own, counters: all, fds: fds.collect() })
+    Ok(Before { at, own, counters: all, waited, fds: fds.collect() })
 }
 
 fn wanted(question: &Question<'_>, mut namespaces: Vec<Namespace>) -> Vec<Namespace> {
@@ -171,7 +179,10 @@ fn inside(question: &Question<'_>, inode: u32, before: &Before) -> Seen {
         ..Seen::default()
     };
     match tally(&seen, question.min_idle_ns) {
-        Ok(tally) => seen.tally = Some(tally),
+        Ok(mut tally) => {
+            tally.add_first_sample(&before.waited);
+            seen.tally = Some(tally);
+        }
         Err(error) => log::debug!("{error:#}"),
     }
     seen

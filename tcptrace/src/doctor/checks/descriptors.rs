@@ -13,6 +13,8 @@ const MANY: u64 = 80;
 const NEARLY_ALL: u64 = 95;
 const HOUR_NS: u64 = 3_600_000_000_000;
 const DAY_NS: u64 = 24 * HOUR_NS;
+/// From which time of watching on growth is taken at its word.
+const SURE_AFTER_NS: u64 = 30_000_000_000;
 /// A process with few descriptors is busy opening, not leaking: a forecast wants a third of the limit.
 const FORECAST_FROM: u64 = 33;
 
@@ -39,9 +41,14 @@ fn near_limit(facts: &Facts, process: &Process) -> Option<Finding> {
     let left_ns = rate
         .filter(|_| used_percent >= FORECAST_FROM)
         .and_then(|rate| exhausted_in_ns(used, limit, rate));
+    // What grows for a second may shrink in the next one.
+    let is_sure = facts.window_ns >= SURE_AFTER_NS;
     let severity = match (used_percent, left_ns) {
-        (NEARLY_ALL.., _) | (_, Some(0..HOUR_NS)) => Severity::Critical,
-        (MANY.., _) | (_, Some(0..DAY_NS)) => Severity::Warning,
+        (NEARLY_ALL.., _) => Severity::Critical,
+        (_, Some(0..HOUR_NS)) if is_sure => Severity::Critical,
+        (MANY.., _) => Severity::Warning,
+        (_, Some(0..DAY_NS)) if is_sure => Severity::Warning,
+        (_, Some(0..DAY_NS)) => Severity::Notice,
         _ => return None,
     };
     let when = left_ns

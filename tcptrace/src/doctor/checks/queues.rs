@@ -11,7 +11,7 @@ use super::grade::{or_fine, percent};
 
 /// Percentage of a queue from which on it is worth a word.
 const MANY: u64 = 80;
-/// Handshakes at once that are more than a busy minute.
+/// Handshakes at once that are more than a few lost packets.
 const FLOOD: u64 = 256;
 const SOMAXCONN: &str = "net.core.somaxconn";
 
@@ -38,10 +38,15 @@ pub fn accept(facts: &Facts) -> Vec<Finding> {
 }
 
 fn waiting(facts: &Facts, namespace: &Namespace, listener: &Listener) -> Option<Finding> {
-    let Listener { local, inode, waiting, limit } = *listener;
+    let Listener { local, inode, waiting, waited, limit } = *listener;
+    let drops = namespace.grown("TcpExt", "ListenOverflows");
     // The kernel takes one more than the limit.
+    let is_full = |waiting: u32| waiting > 0 && waiting >= limit;
     let severity = match percent(waiting.into(), u64::from(limit).max(1)) {
-        _ if waiting > 0 && waiting >= limit => Severity::Warning,
+        // A burst may fill a queue for a moment.
+        _ if is_full(waiting) && (drops > Some(0) || waited.is_some_and(is_full)) => {
+            Severity::Warning
+        }
         MANY.. if waiting > 1 => Severity::Notice,
         _ => return None,
     };
@@ -50,11 +55,11 @@ fn waiting(facts: &Facts, namespace: &Namespace, listener: &Listener) -> Option<
         count(waiting.into(), "connection"),
         local,
     );
-    let drops = namespace.grown("TcpExt", "ListenOverflows");
     let finding = Finding::new(&ACCEPT_QUEUE, severity, title)
         .of(namespace.inode)
         .with("local_port", u64::from(local.port()))
         .with("waiting", u64::from(waiting))
+        .with("waited", waited.map(u64::from))
         .with("limit", u64::from(limit))
         .with("somaxconn", namespace.number(SOMAXCONN))
         .with("overflows_grown", drops)
@@ -137,16 +142,19 @@ fn flood(facts: &Facts, namespace: &Namespace, tally: &Tally) -> Option<Finding>
     let grown = |name| namespace.grown("TcpExt", name).unwrap_or(0);
     let (cookies, dropped) = (grown("SyncookiesSent"), grown("TCPReqQFullDrop"));
     let sent = namespace.after.get("TcpExt", "SyncookiesSent").unwrap_or(0);
+    let unanswered: u64 = tally.half_open.values().map(|share| share.those).sum();
     let severity = match half_open {
-        _ if cookies + dropped > 0 => Severity::Warning,
-        FLOOD.. => Severity::Warning,
+        _ if cookies + dropped > 0 || unanswered >= FLOOD => Severity::Warning,
+        FLOOD.. => Severity::Notice,
         _ if sent > 0 => Severity::Notice,
         _ => return None,
     };
-    let port = most(&tally.half_open, |count| *count).first().map(|(port, _)| *port);
+    let port = most(&tally.half_open, |share| share.all).first().map(|(port, _)| *port);
     let at = port.map_or_else(String::new, |port| format!(", most of them at port {port}"));
-    let title = match severity {
-        Severity::Notice => format!("{sent} SYN cookies were sent since the start, none just now"),
+    let title = match half_open {
+        0 if severity == Severity::Notice => {
+            format!("{sent} SYN cookies were sent since the start, none just now")
+        }
         _ => format!("{half_open} handshakes wait for their last packet{at}"),
     };
     let listeners: Vec<u32> =
@@ -154,6 +162,7 @@ fn flood(facts: &Facts, namespace: &Namespace, tally: &Tally) -> Option<Finding>
     let finding = Finding::new(&SYN_QUEUE, severity, title)
         .of(namespace.inode)
         .with("syn_recv", half_open)
+        .with("unanswered", unanswered)
         .with("cookies_sent", sent)
         .with("cookies_grown", cookies)
         .with("dropped_grown", dropped)

@@ -105,16 +105,19 @@ fn the_worst_comes_first() {
 
 #[test]
 fn descriptors_are_judged_by_their_number_and_by_their_growth() {
-    let severity = |used, before, limit| {
+    let after = |seconds: u64, used, before, limit| {
         let mut host = facts(&[]);
+        host.window_ns = seconds * SECOND;
         host.processes = vec![process(used, before, limit)];
         of(&host, &FILE_DESCRIPTORS).severity
     };
+    let severity = |used, before, limit| after(30, used, before, limit);
     assert_eq!(severity(100, 100, 1024), Severity::Ok);
     assert_eq!(severity(820, 820, 1024), Severity::Warning);
     assert_eq!(severity(980, 980, 1024), Severity::Critical);
-    assert_eq!(severity(500, 499, 1024), Severity::Critical, "one a second: full in nine minutes");
-    assert_eq!(severity(40_000, 39_999, 100_000), Severity::Warning, "full in 16 hours");
+    assert_eq!(severity(500, 470, 1024), Severity::Critical, "one a second: full in nine minutes");
+    assert_eq!(after(1, 500, 499, 1024), Severity::Notice, "a second tells little");
+    assert_eq!(severity(40_000, 39_970, 100_000), Severity::Warning, "full in 16 hours");
     assert_eq!(severity(100, 50, 1024), Severity::Ok, "a program that has just begun");
     assert_eq!(severity(5000, 0, u64::MAX), Severity::Ok, "no limit");
 }
@@ -196,6 +199,35 @@ fn counters_tell_what_no_queue_shows_any_more() {
         (Severity::Notice, Severity::Notice),
         "no first sample"
     );
+}
+
+#[test]
+fn a_queue_that_is_full_for_a_moment_is_no_warning() {
+    let severity = |waiting, waited, limit| {
+        let mut host = facts(&[]);
+        let listener = &mut host.namespaces[0].tally.as_mut().unwrap().listeners[0];
+        (listener.waiting, listener.waited, listener.limit) = (waiting, waited, limit);
+        of(&host, &ACCEPT_QUEUE).severity
+    };
+    assert_eq!(severity(2, Some(2), 2), Severity::Warning);
+    assert_eq!(severity(2, Some(0), 2), Severity::Notice);
+    assert_eq!(severity(2, None, 2), Severity::Notice);
+    assert_eq!(severity(1, Some(0), 1), Severity::Ok, "one is on its way");
+    assert_eq!(severity(1, Some(1), 0), Severity::Warning, "a backlog of 0 takes one");
+    assert_eq!(severity(103, Some(0), 128), Severity::Notice);
+}
+
+#[test]
+fn many_handshakes_are_a_flood_when_nobody_ends_them() {
+    let half_open = |retried: u8| {
+        let one = |port: u16| Seen {
+            timer: Timer::Retransmit(retried),
+            ..seen(State::NewSynRecv, "10.0.0.1:80", &format!("10.0.0.9:{port}"))
+        };
+        facts(&(1..=300).map(one).collect::<Vec<_>>())
+    };
+    assert_eq!(of(&half_open(1), &SYN_QUEUE).severity, Severity::Warning);
+    assert_eq!(of(&half_open(0), &SYN_QUEUE).severity, Severity::Notice, "a busy server");
 }
 
 #[test]
