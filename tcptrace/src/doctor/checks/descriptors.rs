@@ -30,7 +30,7 @@ pub fn of_processes(facts: &Facts) -> Vec<Finding> {
             "{}[{}] is nearest to its limit with {used} of {limit}",
             process.comm, process.pid
         ),
-        None => "no process has a limit".to_owned(),
+        None => "no process with a limit holds a socket here".to_owned(),
     })
 }
 
