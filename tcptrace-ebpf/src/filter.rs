@@ -8,7 +8,7 @@ use tcptrace_common::tcp::{AF_INET, AF_INET6};
 
 use crate::config::setting;
 use crate::hooks::follow::is_asked_for;
-use crate::maps::{LOCAL_NETS, NETNS, PORTS, REMOTE_NETS};
+use crate::maps::{HELD, LOCAL_NETS, NETNS, PORTS, REMOTE_NETS};
 
 /// Whether a socket meets all conditions. Its network namespace is known if there is one on that.
 #[inline(always)]
@@ -19,7 +19,7 @@ pub fn passes(memory: &SocketMemory) -> bool {
     if asks(filter::NETNS) && NETNS.get_ptr(memory.netns).is_none() {
         return false;
     }
-    if asks(filter::PID) && !is_asked_for(&memory.opener) {
+    if asks(filter::PID) && !is_asked_for(&memory.opener) && !is_held(memory) {
         return false;
     }
     if asks(filter::LOCAL_PORT) && !has_port(0, tuple.local_port) {
@@ -29,6 +29,12 @@ pub fn passes(memory: &SocketMemory) -> bool {
         return false;
     }
     passes_addresses(wanted, tuple)
+}
+
+/// Whether nobody saw who opened the socket, and a process that is asked for held it at the start.
+#[inline(always)]
+fn is_held(memory: &SocketMemory) -> bool {
+    memory.opener.pid == 0 && HELD.get_ptr(memory.cookie).is_some()
 }
 
 #[inline(always)]

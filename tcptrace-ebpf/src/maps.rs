@@ -117,6 +117,10 @@ pub static NETNS: HashMap<u32, u8> = HashMap::with_max_entries(1 << 10, BPF_F_NO
 #[map]
 pub static PIDS: HashMap<u32, u64> = HashMap::with_max_entries(1 << 16, BPF_F_NO_PREALLOC);
 
+/// Sockets that a process that is asked for held when the trace began, by cookie.
+#[map]
+pub static HELD: HashMap<u64, u8> = HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
+
 /// Networks of local addresses that are asked for; IPv4 as mapped addresses.
 #[map]
 pub static LOCAL_NETS: LpmTrie<[u8; 16], u8> =

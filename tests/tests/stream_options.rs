@@ -74,6 +74,34 @@ fn filters_by_process() -> Result<()> {
     Ok(())
 }
 
+/// A connection that was there before: nobody saw who opened it, but somebody holds it.
+#[test]
+fn filters_by_process_know_who_held_a_socket_before() -> Result<()> {
+    let pair = NetPair::new()?;
+    let mut traffic = Traffic::new(&pair)?;
+    let (pid, netns) = (traffic.server.pid().to_string(), pair.a.inode()?);
+    for options in [["-p", &pid], ["-c", "pup*"], ["-c", "nginx"]] {
+        traffic.client.connect(traffic.at)?;
+        traffic.server.act("accept")?;
+        let stream = Stream::with(&options)?;
+        traffic.client.act("close")?;
+        traffic.server.act("receive-end")?;
+        traffic.server.act("close")?;
+        let lines = transitions(&stream.finish()?)?;
+        let here = lines.iter().filter(|line| line["netns"] == netns);
+        let moves: Vec<_> = here.map(|line| (&line["from"], &line["to"], &line["pid"])).collect();
+        let wanted = options[1] != "nginx";
+        let closes = |(from, to, pid): &(&Value, &Value, &Value)| {
+            *from == "ESTABLISHED" && *to == "CLOSE_WAIT" && pid.is_null()
+        };
+        ensure!(moves.iter().any(closes) == wanted, "{options:?}: {lines:?}");
+        ensure!(moves.len() >= 3 || !wanted, "{options:?}: {lines:?}");
+        let others = lines.iter().filter(|line| line["netns"] != netns).count();
+        ensure!(options[0] != "-p" || others == 0, "the client's are not the server's: {lines:?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn filters_by_place() -> Result<()> {
     let pair = NetPair::new()?;

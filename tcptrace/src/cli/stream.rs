@@ -18,7 +18,10 @@ Every state transition of every TCP socket, as it happens, one line each: when, 
 socket, both ends, how long it was in the state that it leaves, and how the connection ended.
 
 Between the ends stands > where this side connected, < where it accepted, - where that was before \
-the trace. A time that is not known is -, one that is known within a bound has ≥ or ≤.";
+the trace. A time that is not known is -, one that is known within a bound has ≥ or ≤.
+
+Filters on processes mean who opened a socket; of one that was there before the trace, who held it \
+when the trace began.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,11 +1,13 @@
 //! `tcptrace stream`.
 
+mod held;
 mod lines;
 mod loss;
 mod openers;
 mod replay;
 mod trace;
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use crate::kernel::filter::KernelFilter;
 use crate::kernel::hooks::Group;
 use crate::kernel::host::Host;
-use crate::kernel::load::{Kernel, Wish};
+use crate::kernel::load::{CensusWish, Kernel, Wish};
 use crate::kernel::privilege::{Work, keep_for};
 use crate::kernel::ring::Ring;
 use crate::lifecycle::filter::Filter;
@@ -32,6 +34,7 @@ use super::plan::{Format, StreamPlan};
 use super::scope::resolve;
 use super::stop::Stop;
 
+use held::held;
 use lines::lines;
 use loss::LossWatch;
 use trace::{Taken, Trace};
@@ -59,6 +62,7 @@ pub async fn run(plan: &StreamPlan, out: &mut dyn Write) -> Result<Outcome> {
     let host = Host::look();
     let started_ns = monotonic_ns();
     let wish = wish(plan, &filter);
+    let is_about_processes = filter.is_about_processes();
     if plan.children {
         // The kernel side follows children from their birth; /proc forgets them at their end.
         filter.pids.clear();
@@ -66,11 +70,16 @@ pub async fn run(plan: &StreamPlan, out: &mut dyn Write) -> Result<Outcome> {
     let mut kernel = log::load(&host, &wish)?;
     let reads_proc = filter.needs_process_details();
     keep_for(if reads_proc { Work::StreamOfPlaces } else { Work::Stream })?;
+    let held = match is_about_processes {
+        true => held(&mut kernel, &filter, &wish.filter.pids)?,
+        false => HashSet::new(),
+    };
+    kernel.let_through(&held)?;
     let mut ring = Ring::take(kernel.ebpf())?;
     let mut notices = Notices::of(&host, &kernel);
     notices.say();
     let frame = Frame { started_ns, ..Frame::default() };
-    let mut trace = Trace::new(frame, filter, lines(plan));
+    let mut trace = Trace::new(frame, filter, lines(plan), held);
     warn("tracing; Ctrl-C to stop");
     stop.count_from(Instant::now());
     follow(&mut trace, &mut kernel, &mut ring, &mut stop, out).await?;
@@ -88,6 +97,9 @@ fn wish(plan: &StreamPlan, filter: &Filter<State>) -> Wish {
     if plan.mini_sockets {
         groups.push(Group::MiniSockets);
     }
+    if filter.is_about_processes() {
+        groups.push(Group::Census);
+    }
     let mut in_kernel = KernelFilter { either_state: true, ..KernelFilter::of(filter) };
     if plan.children {
         groups.push(Group::Children);
@@ -99,6 +111,7 @@ fn wish(plan: &StreamPlan, filter: &Filter<State>) -> Wish {
         budget: plan.budget,
         verbosity: plan.verbosity,
         groups,
+        census: CensusWish { states: State::bits(&[]), memory: false },
         filter: in_kernel,
         ..Wish::default()
     }

@@ -1,6 +1,7 @@
 //! The part of a filter that the kernel side applies: conditions in a setting, their values in
 //! maps.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
@@ -88,6 +89,18 @@ impl KernelFilter {
         write_nets(map(ebpf, "LOCAL_NETS")?, &self.local_nets).context("too many networks")?;
         write_nets(map(ebpf, "REMOTE_NETS")?, &self.remote_nets).context("too many networks")
     }
+}
+
+/// Writes the cookies of sockets that a process that is asked for holds, and whose opener nobody saw.
+///
+/// # Errors
+///
+/// When there are more of them than the map has room for.
+pub fn let_through(ebpf: &mut Ebpf, cookies: &HashSet<u64>) -> Result<()> {
+    let mut held = HashMap::<_, u64, u8>::try_from(map(ebpf, "HELD")?)?;
+    cookies.iter().try_for_each(|cookie| {
+        held.insert(cookie, 1, 0).context("the filter's processes hold too many sockets")
+    })
 }
 
 fn map<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Map> {

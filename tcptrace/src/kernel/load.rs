@@ -1,5 +1,6 @@
 //! Loading the kernel side and attaching its hooks.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -151,6 +152,16 @@ impl Kernel {
     /// The loaded object, for what reads its maps and programs.
     pub fn ebpf(&mut self) -> &mut Ebpf {
         &mut self.ebpf
+    }
+
+    /// Lets sockets through a filter on processes although their opener is not known, by cookie; see
+    /// [`super::filter::let_through`].
+    ///
+    /// # Errors
+    ///
+    /// When there are too many of them.
+    pub fn let_through(&mut self, cookies: &HashSet<u64>) -> Result<()> {
+        super::filter::let_through(&mut self.ebpf, cookies)
     }
 
     /// The kernel side's counters; see [`counters::read`].

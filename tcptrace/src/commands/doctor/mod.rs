@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use jiff::tz::TimeZone;
 
 use crate::doctor::diagnosis::Diagnosis;
@@ -142,7 +142,10 @@ fn read_file(path: &Path) -> Result<Vec<u8>> {
     let cannot = || format!("cannot read {}", path.display());
     let mut bytes = Vec::new();
     let file = fs::File::open(path).with_context(cannot)?;
-    file.take(FILE_BYTES).read_to_end(&mut bytes).with_context(cannot)?;
+    file.take(FILE_BYTES + 1).read_to_end(&mut bytes).with_context(cannot)?;
+    if bytes.len() as u64 > FILE_BYTES {
+        bail!("{} is longer than 1 MiB: that is no file of settings", path.display());
+    }
     Ok(bytes)
 }
 

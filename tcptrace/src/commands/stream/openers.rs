@@ -1,10 +1,10 @@
-//! Which openers the user wants, asked once for each.
+//! Which openers the user wants, asked once for each, and sockets that were there before.
 //!
 //! Cgroup and container are looked up in `/proc` when the first event of an opener is
 //! read, some ms after it happened: of a process that is gone by then they are not known, and it is
 //! not wanted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tcptrace_common::memory::Task;
 
@@ -22,20 +22,30 @@ type Identity = (u32, u64, [u8; 16]);
 
 /// Openers, and whether the user wants to see their sockets.
 pub struct Openers {
+    /// Sockets that a wanted process held when the trace began, by cookie.
+    held: HashSet<u64>,
     places: Places,
     known: HashMap<Identity, bool>,
 }
 
 impl Openers {
-    /// None known yet.
+    /// None known yet. `held`: sockets that a wanted process held when the trace began, by cookie.
     #[must_use]
-    pub fn new() -> Self {
-        Self { places: Places::new(), known: HashMap::new() }
+    pub fn new(held: HashSet<u64>) -> Self {
+        Self { held, places: Places::new(), known: HashMap::new() }
     }
 
-    /// Whether the user wants to see a socket of this opener. One that is not known is not wanted.
-    pub fn want(&mut self, filter: &Filter<State>, opener: Option<&Task>) -> bool {
-        let Some(task) = opener else { return false };
+    /// Whether the user wants to see a socket of this opener. Where that is not known, a socket is
+    /// wanted if a wanted process held it.
+    pub fn want(
+        &mut self,
+        filter: &Filter<State>,
+        opener: Option<&Task>,
+        cookie: Option<u64>,
+    ) -> bool {
+        let Some(task) = opener else {
+            return cookie.is_some_and(|cookie| self.held.contains(&cookie));
+        };
         let identity = (task.pid, task.start_ns, task.comm);
         if let Some(wanted) = self.known.get(&identity) {
             return *wanted;

@@ -1,5 +1,6 @@
 //! `tcptrace stream --replay`.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -32,7 +33,7 @@ pub fn run(plan: &StreamPlan, path: &Path, out: &mut dyn Write) -> Result<Outcom
     let began = recorded.began_ns();
     let wall_offset_ns = recorded.events.wall_offset_ns();
     let frame = Frame { started_ns: began, wall_offset_ns };
-    let mut trace = Trace::new(frame, filter, lines(plan));
+    let mut trace = Trace::new(frame, filter, lines(plan), HashSet::new());
     trace.begin(out)?;
     let (mut events, mut last_ns) = (0, began);
     while let Some(transition) = recorded.next()? {

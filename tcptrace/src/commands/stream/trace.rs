@@ -1,5 +1,6 @@
 //! From records to lines: decoded, filtered, written in blocks.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -57,10 +58,16 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Nothing seen yet. `filter` has its namespaces resolved.
+    /// Nothing seen yet. `filter` has its namespaces resolved; `held` are the sockets that its
+    /// processes hold, by cookie.
     #[must_use]
-    pub fn new(frame: Frame, filter: Filter<State>, lines: Box<dyn Lines>) -> Self {
-        let openers = filter.is_about_processes().then(Openers::new);
+    pub fn new(
+        frame: Frame,
+        filter: Filter<State>,
+        lines: Box<dyn Lines>,
+        held: HashSet<u64>,
+    ) -> Self {
+        let openers = filter.is_about_processes().then(|| Openers::new(held));
         let block = Vec::with_capacity(BLOCK + BATCH * 1024);
         let told = Told::default();
         Self { frame, filter, openers, lines, block, told, shown: 0, odd: 0, damaged: 0 }
@@ -171,7 +178,10 @@ impl Trace {
     fn transition(&mut self, transition: &Transition) {
         let line = self.frame.line(transition);
         let is_wanted = self.filter.matches_socket(&line)
-            && self.openers.as_mut().is_none_or(|own| own.want(&self.filter, line.opener.as_ref()));
+            && self
+                .openers
+                .as_mut()
+                .is_none_or(|own| own.want(&self.filter, line.opener.as_ref(), line.cookie));
         if !is_wanted {
             return;
         }
