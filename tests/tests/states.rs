@@ -43,9 +43,7 @@ fn in_namespace(ns: &Netns, options: &[&str]) -> Result<Counts> {
 
 #[test]
 fn every_state_is_counted_as_ss_does() -> Result<()> {
-    let mut crowd = Crowd::new()?;
-    crowd.gather()?;
-    crowd.settle()?;
+    let crowd = settled()?;
     // `ss` cannot see these.
     let mut server = Crowd::server_counts();
     server.insert("CLOSE".to_owned(), 2);
@@ -68,12 +66,21 @@ fn every_state_is_counted_as_ss_does() -> Result<()> {
     }
     let got = in_namespace(&pair.b, &["-s", "fin-wait-2"])?;
     ensure!(got == counts(&[("FIN_WAIT2", 11)]), "{got:?}");
-    by_place(&crowd)?;
-    by_process(&crowd)
+    Ok(())
+}
+
+/// A crowd that is in all states, for less than a minute: then those in FIN_WAIT2 and TIME_WAIT go.
+fn settled() -> Result<Crowd> {
+    let mut crowd = Crowd::new()?;
+    crowd.gather()?;
+    crowd.settle()?;
+    Ok(crowd)
 }
 
 /// Keys of places, and filters on them.
-fn by_place(crowd: &Crowd) -> Result<()> {
+#[test]
+fn places_are_counted_and_filtered() -> Result<()> {
+    let crowd = settled()?;
     let (a, b) = (&crowd.pair.a, &crowd.pair.b);
     let place = a.path().display().to_string();
     let ports = states(&["--netns", &place, "--by", "local-port"])?;
@@ -99,7 +106,9 @@ fn by_place(crowd: &Crowd) -> Result<()> {
 }
 
 /// Processes, and what none of them holds.
-fn by_process(crowd: &Crowd) -> Result<()> {
+#[test]
+fn processes_are_counted_and_filtered() -> Result<()> {
+    let crowd = settled()?;
     let (server, client) = (crowd.server.pid(), crowd.client.pid());
     let place = crowd.pair.b.path().display().to_string();
     let finished = states(&["--netns", &place, "--by", "process"])?;
@@ -197,9 +206,7 @@ fn a_namespace_that_nothing_leads_to() -> Result<()> {
 /// them, and the answer says so.
 #[test]
 fn with_bpf_and_perfmon_alone() -> Result<()> {
-    let mut crowd = Crowd::new()?;
-    crowd.gather()?;
-    crowd.settle()?;
+    let crowd = settled()?;
     let place = crowd.pair.a.inode()?.to_string();
     let mut command = Command::new("setpriv");
     command.args(["--bounding-set=-all,+bpf,+perfmon", "--inh-caps=-all", "--"]);
