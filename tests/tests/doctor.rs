@@ -132,6 +132,11 @@ fn a_healthy_host_is_told_so() -> Result<()> {
     for id in ["close-wait", "dead-sockets", "accept-queue", "ephemeral-ports", "time-wait"] {
         ensure!(fine.contains(&id), "nothing is said of {id}: {fine:?}");
     }
+    let whole = run(command(&["doctor", "-o", "json", "--duration", "100ms"])?)?.expect_code(0)?;
+    let objects = whole.objects()?;
+    for id in ["orphans", "tcp-memory", "file-table"] {
+        ensure!(objects.iter().any(|own| own["id"] == id), "nothing is said of {id}");
+    }
     Ok(())
 }
 
@@ -331,25 +336,79 @@ fn idle_connections_without_keepalive() -> Result<()> {
     looking.wait_fine("idle-no-keepalive")
 }
 
-/// A server that leaks the connections of clients on its own host: the clients' ports are traps.
+/// A server that leaks the connections of clients on its own host: the clients' ports come again,
+/// and then the leaked sockets are reset.
 #[test]
 fn ports_of_leaked_connections_on_the_same_host() -> Result<()> {
     let pair = NetPair::new()?;
     set(&pair.a, "net.ipv4.tcp_fin_timeout", "1")?;
+    set(&pair.a, "net.ipv4.ip_local_port_range", "40000 40003")?;
     let (mut server, mut client) = (Actor::spawn(&pair.a)?, Actor::spawn(&pair.a)?);
     let to: SocketAddr = "127.0.0.1:8000".parse()?;
     server.tell(&format!("listen web {to}"))?;
     connect(&mut server, &mut client, "leak", to, 3)?;
     client.tell("close leak")?;
     // As long as the client's side is in FIN_WAIT2 its port is not given out again.
-    let found = until("three traps", || {
+    let found = until("three leaked sockets", || {
         let all = doctor(&pair).findings()?.into_iter();
-        let mut traps = all.filter(|own| own["id"] == "leaked-ports");
-        Ok(traps.find(|own| is_warning(own) && own["evidence"]["sockets"] == 3))
+        let mut leaked = all.filter(|own| own["id"] == "leaked-ports");
+        Ok(leaked.find(|own| is_bad(own) && own["evidence"]["sockets"] == 3))
     })?;
     ensure!(blames(&found, server.pid()) && !blames(&found, client.pid()), "{found:#}");
-    server.tell("close leak")?;
-    doctor(&pair).wait_gone("leaked-ports")
+    ensure!(found["severity"] == "notice", "{found:#}");
+    connect(&mut server, &mut client, "again", to, 4)?;
+    doctor(&pair).wait_fine("leaked-ports")?;
+    let dead = Doctor { pair: &pair, options: &["--min-age", "0s"] }.wait("dead-sockets")?;
+    ensure!(dead["evidence"]["sockets"] == 3 && blames(&dead, server.pid()), "{dead:#}");
+    Ok(())
+}
+
+/// What was asked for and is not there is no healthy host.
+#[test]
+fn a_namespace_that_is_not_there_is_said() -> Result<()> {
+    let pair = NetPair::new()?;
+    let gone = {
+        let other = NetPair::new()?;
+        other.a.inode()?
+    };
+    let only = run(command(&["doctor", "--duration", "100ms", "--netns", &gone.to_string()])?)?;
+    ensure!(only.expect_code(2)?.stderr.contains("nothing can be seen"));
+    let both = format!("{},{gone}", pair.a.inode()?);
+    let finished =
+        run(command(&["doctor", "-o", "json", "--duration", "100ms", "--netns", &both])?)?;
+    let summary = finished.expect_code(0)?.summary()?;
+    ensure!(summary["namespaces"] == 1, "{summary}");
+    ensure!(summary["degradations"].to_string().contains("namespace-not-found"), "{summary}");
+    Ok(())
+}
+
+/// Sockets in TIME_WAIT are left when no process is: what is printed changes that namespace and not
+/// the one where it is pasted.
+#[test]
+fn a_command_for_a_namespace_without_processes_goes_there() -> Result<()> {
+    let pair = NetPair::new()?;
+    set(&pair.b, "net.ipv4.ip_local_port_range", "40000 40009")?;
+    let (mut server, mut client, to) = two(&pair, "64")?;
+    connect(&mut server, &mut client, "over", to, 9)?;
+    client.tell("close over")?;
+    server.tell("await-close over")?;
+    server.tell("close over")?;
+    drop(client);
+    let found = doctor(&pair).wait_warning("ephemeral-ports")?;
+    let commands = found["advice"].as_array().into_iter().flatten();
+    let commands: Vec<_> = commands.filter_map(|own| own["command"].as_str()).collect();
+    let prefix = format!("nsenter --net={} sysctl -w ", pair.b.path().display());
+    ensure!(
+        commands.len() == 2 && commands.iter().all(|own| own.starts_with(&prefix)),
+        "{found:#}"
+    );
+    let widen = commands.iter().find(|own| own.contains("ip_local_port_range")).context("none")?;
+    let status = std::process::Command::new("sh")
+        .args(["-c", widen])
+        .stdout(std::process::Stdio::null())
+        .status()?;
+    ensure!(status.success(), "{widen}: {status}");
+    doctor(&pair).wait_gone("ephemeral-ports")
 }
 
 /// A user without rights gets the own namespace and is told what is not seen.
@@ -396,6 +455,10 @@ fn settings_are_explained_and_files_checked() -> Result<()> {
         let finished = explain(name)?.expect_code(0)?;
         let text: String = finished.stdout.iter().map(|line| line.text() + "\n").collect();
         ensure!(text.contains(word), "{name}: {text}");
+    }
+    for file in ["/dev/zero", "/proc/self/no-such", "/tmp"] {
+        let refused = run(command(&["doctor", "--sysctl-file", file])?)?.expect_code(2)?;
+        ensure!(refused.stderr.contains(file), "{}", refused.stderr);
     }
     let unknown = explain("tcp_magic")?.expect_code(2)?;
     ensure!(unknown.stderr.contains("accept-queue"), "{}", unknown.stderr);

@@ -39,6 +39,12 @@ impl Counters {
         }
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A counter; `None`: this kernel has none of this name.
     #[must_use]
     pub fn get(&self, protocol: &str, name: &str) -> Option<u64> {

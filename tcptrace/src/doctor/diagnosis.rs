@@ -21,7 +21,7 @@ pub struct Diagnosis {
     /// What was found, the worst first; what looks fine last.
     pub findings: Vec<Finding>,
     /// The network namespace whose settings are judged, by inode number: the own one, or the only
-    /// one that was looked at. 0: not known.
+    /// one that was asked for. 0: none.
     pub judged: u32,
     /// Its settings.
     pub verdicts: Vec<Verdict>,

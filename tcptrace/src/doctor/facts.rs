@@ -65,13 +65,13 @@ pub struct Namespace {
     pub inode: u32,
     /// Whether doctor itself runs in it.
     pub is_own: bool,
-    /// A process that is in it.
-    pub member: Option<u32>,
+    /// A path that leads into it, fit for a command line.
+    pub place: Option<String>,
     /// Its sysctls, by name.
     pub sysctls: BTreeMap<String, String>,
-    /// Its counters at the first sample.
+    /// Its counters at the first sample; empty: not to be had.
     pub before: Counters,
-    /// Its counters at the second one.
+    /// Its counters at the second one; empty: not to be had.
     pub after: Counters,
     /// Its sockets at the second one; `None`: they could not be read.
     pub tally: Option<Tally>,
@@ -92,6 +92,8 @@ pub struct Process {
     pub fds: Option<u64>,
     /// Soft limit of descriptors; `u64::MAX`: none.
     pub fd_limit: Option<u64>,
+    /// Hard limit of descriptors; `u64::MAX`: none.
+    pub fd_hard_limit: Option<u64>,
     /// TCP sockets that it holds; `None`: not known.
     pub sockets: Option<u64>,
 }
@@ -155,18 +157,18 @@ impl Namespace {
         Ephemeral::parse(range, reserved.map_or("", String::as_str))
     }
 
-    /// A command that does something in this namespace.
+    /// A command that does something in this namespace; `None`: no way into it is known.
     #[must_use]
-    pub fn command(&self, command: &str) -> String {
-        match self.member {
-            Some(pid) if !self.is_own => format!("nsenter --net=/proc/{pid}/ns/net {command}"),
-            _ => command.to_owned(),
+    pub fn command(&self, command: &str) -> Option<String> {
+        if self.is_own {
+            return Some(command.to_owned());
         }
+        Some(format!("nsenter --net={} {command}", self.place.as_ref()?))
     }
 
     /// The command that sets one of its sysctls.
     #[must_use]
-    pub fn set(&self, sysctl: &str, value: &str) -> String {
+    pub fn set(&self, sysctl: &str, value: &str) -> Option<String> {
         self.command(&format!("sysctl -w {sysctl}='{value}'"))
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::topic::Topic;
 
 /// How bad it is. The tokens are frozen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// It was looked at and looks fine.
     Ok,
@@ -32,13 +32,12 @@ impl Severity {
 
 /// Keys of evidence. Those that end in `_ns` are times, in `_grown` what was added while doctor
 /// watched; `per_minute` is a rate; all others are counts, or texts.
-pub const KEYS: [&str; 38] = [
+pub const KEYS: [&str; 37] = [
     "bytes",
     "cookies_grown",
     "cookies_sent",
     "dropped_grown",
     "drops",
-    "drops_grown",
     "ephemeral_ports",
     "exhausted_in_ns",
     "from",

@@ -105,8 +105,8 @@ pub struct Tally {
     /// Listeners.
     pub listeners: Vec<Listener>,
     listening: HashSet<u16>,
-    /// Those in TIME_WAIT by the port on which this side listens.
-    pub time_wait_served: HashMap<u16, u64>,
+    /// Those in TIME_WAIT whose connections this side has accepted, by the local end.
+    pub time_wait_served: HashMap<Place, u64>,
     /// Those in TIME_WAIT that this side had connected, by destination.
     pub time_wait_called: HashMap<Place, u64>,
     /// Uses of local ports of the ephemeral range, and those in TIME_WAIT.
@@ -115,6 +115,8 @@ pub struct Tally {
     pub half_open: HashMap<u16, Share>,
     /// Connects under way by destination, and those whose SYN was sent again.
     pub connecting: HashMap<Place, Share>,
+    /// Inode numbers of some of the latter.
+    unanswered: HashMap<Place, Vec<u32>>,
     /// Closes that the peer does not acknowledge, by its address; of these those without a process.
     pub stuck: HashMap<IpAddr, Share>,
     /// Sockets in ESTABLISHED without a timer, idle for long, by the remote end where this side has
@@ -155,15 +157,15 @@ impl Tally {
     /// what counts as idle.
     pub fn add(&mut self, seen: &Seen, ephemeral: Option<&Ephemeral>, min_idle_ns: u64) {
         *self.states.entry(seen.state).or_default() += 1;
-        let is_called = !self.listening.contains(&seen.local.port());
+        let is_called = !self.is_served(seen, ephemeral);
         self.add_port_use(seen, is_called, ephemeral);
         match seen.state {
             State::TimeWait if is_called => add(&mut self.time_wait_called, seen.remote),
-            State::TimeWait => add(&mut self.time_wait_served, seen.local.port()),
+            State::TimeWait => add(&mut self.time_wait_served, seen.local),
             State::SynRecv | State::NewSynRecv => {
                 self.half_open.entry(seen.local.port()).or_default().add(is_retried(seen));
             }
-            State::SynSent => self.connecting.entry(seen.remote).or_default().add(is_retried(seen)),
+            State::SynSent => self.add_connecting(seen),
             State::FinWait1 | State::Closing | State::LastAck if is_stuck(seen) => {
                 self.stuck.entry(seen.remote.ip()).or_default().add(seen.inode == 0);
             }
@@ -173,6 +175,24 @@ impl Tally {
         }
         if is_called && seen.inode != 0 {
             self.add_user(seen);
+        }
+    }
+
+    /// Whether this side has accepted the connection. Where nobody listens there any more, the ports
+    /// tell: that of a client is one that the kernel gives out.
+    fn is_served(&self, seen: &Seen, ephemeral: Option<&Ephemeral>) -> bool {
+        if self.listens_at(&seen.local) {
+            return true;
+        }
+        let is_given_out = |port| ephemeral.is_some_and(|ports| ports.has(port));
+        is_given_out(seen.remote.port()) && !is_given_out(seen.local.port())
+    }
+
+    fn add_connecting(&mut self, seen: &Seen) {
+        self.connecting.entry(seen.remote).or_default().add(is_retried(seen));
+        let inodes = self.unanswered.entry(seen.remote).or_default();
+        if is_retried(seen) && inodes.len() < MOST_USERS {
+            inodes.push(seen.inode);
         }
     }
 
@@ -229,15 +249,28 @@ impl Tally {
         self.users.get(destination).map_or(&[], Vec::as_slice)
     }
 
-    /// Listeners on a port.
-    pub fn listeners_on(&self, port: u16) -> impl Iterator<Item = &Listener> {
-        self.listeners.iter().filter(move |listener| listener.local.port() == port)
+    /// Inode numbers of some sockets whose SYN to a place was sent again.
+    #[must_use]
+    pub fn unanswered_to(&self, destination: &Place) -> &[u32] {
+        self.unanswered.get(destination).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether this host has listeners on a port: its sockets there were accepted.
+    /// Listeners that take connections to a place: those of its address, else those of all
+    /// addresses.
     #[must_use]
-    pub fn serves(&self, port: u16) -> bool {
-        self.listening.contains(&port)
+    pub fn listeners_at(&self, place: &Place) -> Vec<&Listener> {
+        let at = |wanted: &dyn Fn(IpAddr) -> bool| -> Vec<&Listener> {
+            let all = self.listeners.iter();
+            all.filter(|own| own.local.port() == place.port() && wanted(own.local.ip())).collect()
+        };
+        let exact = at(&|addr| addr == place.ip());
+        if exact.is_empty() { at(&|addr| addr.is_unspecified()) } else { exact }
+    }
+
+    /// Whether somebody listens at a place.
+    #[must_use]
+    pub fn listens_at(&self, place: &Place) -> bool {
+        self.listening.contains(&place.port()) && !self.listeners_at(place).is_empty()
     }
 
     /// Whether a place is on this host, and its socket is gone.
@@ -262,8 +295,9 @@ fn is_retried(seen: &Seen) -> bool {
     matches!(seen.timer, Timer::Retransmit(1..))
 }
 
+/// Sent again and again, or waiting for a window that the peer has closed.
 fn is_stuck(seen: &Seen) -> bool {
-    matches!(seen.timer, Timer::Retransmit(STUCK_RETRIES..))
+    matches!(seen.timer, Timer::Retransmit(STUCK_RETRIES..) | Timer::Probe)
 }
 
 /// The entries with the most, by descending number.
@@ -309,11 +343,26 @@ pub(super) mod tests {
         let served = seen(State::TimeWait, "10.0.0.1:80", "10.0.0.2:40001");
         let called = seen(State::TimeWait, "10.0.0.1:40001", "10.0.0.9:5432");
         let tally = tally(&[served, called, called]);
-        assert_eq!(tally.time_wait_served, HashMap::from([(80, 1)]));
+        assert_eq!(tally.time_wait_served, HashMap::from([(place("10.0.0.1:80"), 1)]));
         assert_eq!(tally.time_wait_called, HashMap::from([(place("10.0.0.9:5432"), 2)]));
         let route = Route { from: place("10.0.0.1:0").ip(), to: place("10.0.0.9:5432") };
         assert_eq!(tally.routes, HashMap::from([(route, Share { all: 2, those: 2 })]));
         assert_eq!(tally.count(State::TimeWait), 3);
+    }
+
+    #[test]
+    fn a_server_that_is_gone_was_one_and_another_address_is_another_server() {
+        let mut tally = Tally::default();
+        let ports = Ephemeral::parse("40000 40009", "").unwrap();
+        tally.add_listener(&seen(State::Listen, "127.0.0.1:8000", "0.0.0.0:0"));
+        for local in ["127.0.0.1:8000", "127.0.0.2:8000", "127.0.0.1:9000"] {
+            tally.add(&seen(State::TimeWait, local, "127.0.0.1:40001"), Some(&ports), 1000);
+        }
+        assert_eq!(tally.time_wait_served.len(), 3, "{:?}", tally.time_wait_served);
+        assert_eq!(tally.listeners_at(&place("127.0.0.1:8000")).len(), 1);
+        assert!(tally.listeners_at(&place("127.0.0.2:8000")).is_empty());
+        tally.add_listener(&seen(State::Listen, "[::]:8000", "[::]:0"));
+        assert_eq!(tally.listeners_at(&place("127.0.0.2:8000")).len(), 1, "that takes all");
     }
 
     #[test]

@@ -43,21 +43,22 @@ pub fn find(id: &str) -> Option<&'static Topic> {
 /// Connections that the peer has closed and this side has not.
 pub static CLOSE_WAIT: Topic = Topic {
     id: "close-wait",
-    explanation: "The peer has closed and the program on this host has not: the state ends when it \
-                  calls close(), and never by itself. That is always the program's fault.",
-    leave: "No sysctl ends CLOSE_WAIT: tcp_fin_timeout and the tcp_tw_* settings are about the side \
-            that closes first. Keepalive finds only peers that are gone, and what it finds becomes a \
-            dead socket whose descriptor is still open.",
-    rule: "warning: sockets in CLOSE_WAIT for at least --min-age; critical: a process that holds some \
-           has used 90 % of its descriptors",
+    explanation: "The peer has closed and the program on this host has not: the state ends when \
+                  it calls close(), and never by itself. That is always the program's fault.",
+    leave: "No sysctl ends CLOSE_WAIT: tcp_fin_timeout and the tcp_tw_* settings are about the \
+            side that closes first. Keepalive finds only peers that are gone, and what it finds \
+            becomes a dead socket whose descriptor is still open.",
+    rule: "warning: sockets in CLOSE_WAIT for at least --min-age; critical: a process that holds \
+           some has used 90 % of its descriptors",
     source: "RFC 9293 section 3.3.2; tcp_fin() in net/ipv4/tcp_input.c; tcp(7)",
 };
 
 /// Connections that are over, with a descriptor still open.
 pub static DEAD_SOCKETS: Topic = Topic {
     id: "dead-sockets",
-    explanation: "The connection is over, reset by the peer or closed by both, and a process still has \
-                  the descriptor open. No socket table shows these, so ss and netstat do not either.",
+    explanation: "The connection is over, reset by the peer or closed by both, and a process \
+                  still has the descriptor open. No socket table shows these, so ss and netstat \
+                  do not either.",
     leave: "No sysctl has anything to do with it: the kernel has long let go of the connection.",
     rule: "warning: sockets in CLOSE with an open descriptor for at least --min-age",
     source: "tcp_reset() and tcp_done() in net/ipv4/tcp.c and tcp_input.c",
@@ -66,21 +67,21 @@ pub static DEAD_SOCKETS: Topic = Topic {
 /// Processes near their limit of descriptors.
 pub static FILE_DESCRIPTORS: Topic = Topic {
     id: "file-descriptors",
-    explanation: "At its limit accept(), connect() and open() of a process fail with EMFILE, \"Too many \
-                  open files\"; its clients wait in the accept queue.",
+    explanation: "At its limit accept(), connect() and open() of a process fail with EMFILE, \
+                  \"Too many open files\"; its clients wait in the accept queue.",
     leave: "A higher limit buys time for a program that leaks, and nothing else; fs.file-max has \
             nothing to do with EMFILE.",
-    rule: "warning: 80 % of RLIMIT_NOFILE used; critical: 95 %; where a third is used and the rest would \
-           be within a day at the present rate: a notice, and when watched for 30 s or longer a \
-           warning, within an hour critical",
+    rule: "warning: 80 % of RLIMIT_NOFILE used; critical: 95 %; where a third is used and the \
+           rest would be within a day at the present rate: a notice, and when watched for 30 s or \
+           longer a warning, within an hour critical",
     source: "getrlimit(2); alloc_fd() in fs/file.c",
 };
 
 /// The host near its limit of open files.
 pub static FILE_TABLE: Topic = Topic {
     id: "file-table",
-    explanation: "When the host has fs.file-max files open, every process but those of root fails with \
-                  ENFILE, \"Too many open files in system\".",
+    explanation: "When the host has fs.file-max files open, every process but those of root fails \
+                  with ENFILE, \"Too many open files in system\".",
     leave: "",
     rule: "warning: 80 % of fs.file-max; critical: 95 %",
     source: "Documentation/admin-guide/sysctl/fs.rst; alloc_empty_file() in fs/file_table.c",
@@ -89,36 +90,40 @@ pub static FILE_TABLE: Topic = Topic {
 /// Listeners whose queue of finished handshakes is full.
 pub static ACCEPT_QUEUE: Topic = Topic {
     id: "accept-queue",
-    explanation: "Connections wait for accept(); when the queue is full the kernel drops the handshake's \
-                  last packet, and clients see delays of seconds or time out.",
-    leave: "A longer queue helps against bursts. Where the process does not call accept() it fills up \
-            just the same; tcp_abort_on_overflow turns the delay into a reset for everybody.",
-    rule: "warning: a queue is full at both samples or drops connections, or ListenDrops grew while \
-           doctor watched; notice: a queue is 80 % full, or connections were dropped before",
-    source: "sk_acceptq_is_full() in include/net/sock.h; tcp_v4_syn_recv_sock() in \
-             net/ipv4/tcp_ipv4.c; listen(2)",
+    explanation: "Connections wait for accept(). When the queue is full the kernel drops new \
+                  handshakes, and their last packets: clients see delays of seconds, or time out.",
+    leave: "A longer queue helps against bursts. Where the process does not call accept() it \
+            fills up just the same; tcp_abort_on_overflow turns some of the delays into resets.",
+    rule: "warning: a queue is over its limit at both samples or drops packets; notice: a queue \
+           is 80 % full, or packets were dropped before",
+    source: "sk_acceptq_is_full() in include/net/sock.h; tcp_conn_request() in \
+             net/ipv4/tcp_input.c; tcp_v4_syn_recv_sock() in net/ipv4/tcp_ipv4.c; listen(2)",
 };
 
 /// Handshakes that have begun and do not end.
 pub static SYN_QUEUE: Topic = Topic {
     id: "syn-queue",
-    explanation: "Many handshakes wait for their last packet: the way back to the clients is broken, or \
-                  somebody floods. The kernel answers with SYN cookies when a queue is full.",
-    leave: "Leave tcp_syncookies at 1: off, the flood wins; at 2 every connection loses its options. \
-            tcp_synack_retries lower than 2 or 3 drops clients on bad networks.",
-    rule: "warning: SYN cookies were sent or requests dropped while doctor watched, or 256 handshakes and \
-           more whose answer was sent again; notice: 256 in SYN_RECV, or cookies were sent before",
+    explanation: "Many handshakes wait for their last packet: the way back to the clients is \
+                  broken, or somebody floods. The kernel answers with SYN cookies when a queue is \
+                  full.",
+    leave: "Leave tcp_syncookies at 1: off, a flood wins; at 2 clients without timestamps lose \
+            their options. tcp_synack_retries lower than 2 or 3 drops clients on bad networks.",
+    rule: "warning: SYN cookies were sent or requests dropped while doctor watched, or 256 \
+           handshakes and more whose answer was sent again; notice: 256 in SYN_RECV, or cookies \
+           were sent before",
     source: "tcp_conn_request() in net/ipv4/tcp_input.c; Documentation/networking/ip-sysctl.rst",
 };
 
 /// Too few local ports for connections to one place.
 pub static EPHEMERAL_PORTS: Topic = Topic {
     id: "ephemeral-ports",
-    explanation: "A connection needs a local port that no other one to the same address and port has, \
-                  those in TIME_WAIT included. Without one connect() fails with EADDRNOTAVAIL.",
-    leave: "tcp_fin_timeout does not shorten TIME_WAIT, which is fixed at 60 s; tcp_tw_recycle is gone \
-            since Linux 4.12, and broke clients behind NAT while it was there.",
-    rule: "warning: 80 % of the ports for one source, destination and port are in use; critical: 97 %",
+    explanation: "A connection needs a local port that no other one to the same address and port \
+                  has, those in TIME_WAIT included. Without one connect() fails with \
+                  EADDRNOTAVAIL.",
+    leave: "tcp_fin_timeout does not shorten TIME_WAIT, which is fixed at 60 s; tcp_tw_recycle is \
+            gone since Linux 4.12, and broke clients behind NAT while it was there.",
+    rule: "warning: 80 % of the ports for one source, destination and port are in use; critical: \
+           97 %; those in TIME_WAIT do not count where tcp_tw_reuse lets connect() take them",
     source: "__inet_hash_connect() in net/ipv4/inet_hashtables.c; \
              Documentation/networking/ip-sysctl.rst",
 };
@@ -126,64 +131,73 @@ pub static EPHEMERAL_PORTS: Topic = Topic {
 /// Connections that this side has closed first.
 pub static TIME_WAIT: Topic = Topic {
     id: "time-wait",
-    explanation: "Who closes first keeps the connection's addresses for 60 s, so that late packets do not \
-                  get into a new connection. Each takes some hundred bytes, no descriptor and no time.",
-    leave: "Nothing needs to change for TIME_WAIT itself: not tcp_tw_reuse, not tcp_max_tw_buckets, not \
-            tcp_fin_timeout, which is about FIN_WAIT2.",
+    explanation: "Who closes first keeps the connection's addresses for 60 s, so that late \
+                  packets do not get into a new connection. Each takes some hundred bytes, no \
+                  descriptor and no time.",
+    leave: "Nothing needs to change for TIME_WAIT itself: not tcp_tw_reuse, not \
+            tcp_max_tw_buckets, not tcp_fin_timeout, which is about FIN_WAIT2.",
     rule: "ok, whatever their number; ephemeral-ports and time-wait-buckets say where it hurts",
-    source: "RFC 9293 section 3.6.1; tcp_time_wait() in net/ipv4/tcp_minisocks.c; TCP_TIMEWAIT_LEN in \
-             include/net/tcp.h",
+    source: "RFC 9293 section 3.6.1; tcp_time_wait() in net/ipv4/tcp_minisocks.c; \
+             TCP_TIMEWAIT_LEN in include/net/tcp.h",
 };
 
 /// The limit of sockets in TIME_WAIT.
 pub static TIME_WAIT_BUCKETS: Topic = Topic {
     id: "time-wait-buckets",
-    explanation: "Beyond tcp_max_tw_buckets the kernel skips TIME_WAIT: a late packet may then get into a \
-                  new connection, or a peer that lost the last ACK gets a reset.",
+    explanation: "Beyond tcp_max_tw_buckets the kernel skips TIME_WAIT: a late packet may then \
+                  get into a new connection, or a peer that lost the last ACK gets a reset.",
     leave: "Do not lower it to get rid of TIME_WAIT: that is the danger and not the cure.",
-    rule: "warning: 80 % of tcp_max_tw_buckets, or TCPTimeWaitOverflow grew while doctor watched",
+    rule: "warning: 80 % of tcp_max_tw_buckets, or TCPTimeWaitOverflow grew while doctor watched; \
+           notice: it has grown before. Closed sockets in FIN_WAIT2 count too",
     source: "inet_twsk_alloc() in net/ipv4/inet_timewait_sock.c; RFC 1337",
 };
 
 /// Local ports that new connections of this host to itself cannot use.
 pub static LEAKED_PORTS: Topic = Topic {
     id: "leaked-ports",
-    explanation: "A server on this host leaks connections of clients on this host. When the kernel gives \
-                  a new client one of their ports again, its SYN meets the old socket and is ignored: \
+    explanation: "A server on this host leaks connections of clients on this host. A new client \
+                  may get one of their ports: the answer to its SYN makes it reset the leaked \
+                  socket, which becomes a dead one; where a firewall drops either packet, \
                   connect() times out.",
     leave: "A wider port range makes the hit rarer and keeps the cause.",
-    rule: "warning: sockets in CLOSE_WAIT whose peer was on this host, with a port of the ephemeral \
-           range that no socket has any more",
-    source: "tcp_rcv_state_process() in net/ipv4/tcp_input.c; RFC 9293 section 3.10.7.4",
+    rule: "notice: sockets in CLOSE_WAIT whose peer was on this host, with a port of the \
+           ephemeral range that no socket has any more",
+    source: "tcp_validate_incoming() and tcp_rcv_synsent_state_process() in net/ipv4/tcp_input.c; \
+             RFC 9293 section 3.10.7.4",
 };
 
 /// Closes that the peer does not answer.
 pub static STUCK_CLOSE: Topic = Topic {
     id: "stuck-close",
-    explanation: "This side has closed, and its last data or FIN is sent again and again: the peer is \
-                  gone, or something between drops its packets. The kernel gives up by itself.",
-    leave: "Do not lower tcp_retries2 for it: that cuts live connections on a bad network. For sockets \
-            without a process tcp_orphan_retries decides.",
-    rule: "notice: sockets in FIN_WAIT1, CLOSING or LAST_ACK that have retransmitted three times; \
-           warning: 64 of them",
+    explanation: "This side has closed, and its last data or FIN does not get through: the peer \
+                  is gone, has closed its window, or something between drops packets. The kernel \
+                  gives up by itself.",
+    leave: "Do not lower tcp_retries2 for it: that cuts live connections on a bad network. For \
+            sockets without a process tcp_orphan_retries decides.",
+    rule: "notice: sockets in FIN_WAIT1, CLOSING or LAST_ACK that have retransmitted three times, \
+           or probe a closed window; warning: 64 of them",
     source: "tcp_out_of_resources() and tcp_write_timeout() in net/ipv4/tcp_timer.c",
 };
 
 /// Connects that nobody answers.
 pub static SYN_SENT: Topic = Topic {
     id: "syn-sent",
-    explanation: "connect() has been waiting and the SYN was sent again: the destination is down or a \
-                  firewall drops it. The process waits for minutes unless it has a timeout of its own.",
-    leave: "tcp_syn_retries holds for every connection of the host; a timeout belongs into the program.",
-    rule: "warning: three sockets and more in SYN_SENT to one address and port have sent their SYN again",
+    explanation: "connect() has been waiting and the SYN was sent again: the destination is down \
+                  or a firewall drops it. The process waits for minutes unless it has a timeout \
+                  of its own.",
+    leave: "tcp_syn_retries holds for every connection of the host; a timeout belongs into the \
+            program.",
+    rule: "warning: three sockets and more in SYN_SENT to one address and port have sent their \
+           SYN again",
     source: "tcp_write_timeout() in net/ipv4/tcp_timer.c; tcp(7)",
 };
 
 /// Connections that may be dead without anybody noticing.
 pub static IDLE: Topic = Topic {
     id: "idle-no-keepalive",
-    explanation: "Nothing has come or gone for long, and keepalive is off: should the peer be gone, this \
-                  side would never learn it. Many pools and consoles are idle and fine.",
+    explanation: "Nothing has come or gone for long, and keepalive is off: should the peer be \
+                  gone, this side would never learn it. Many pools and consoles are idle and \
+                  fine.",
     leave: "The tcp_keepalive_* sysctls change nothing for a socket whose program does not set \
             SO_KEEPALIVE.",
     rule: "notice: sockets in ESTABLISHED without a running timer, idle for at least --min-idle",
@@ -193,8 +207,9 @@ pub static IDLE: Topic = Topic {
 /// Sockets that no process has any more and that are not over.
 pub static ORPHANS: Topic = Topic {
     id: "orphans",
-    explanation: "Closed sockets that still send are the kernel's own. Beyond tcp_max_orphans it resets \
-                  new ones; from a half or a quarter on it does so to peers that do not answer.",
+    explanation: "Closed sockets that still send are the kernel's own. Beyond tcp_max_orphans it \
+                  resets new ones; from a half or a quarter on it does so to peers that do not \
+                  answer.",
     leave: "A lower tcp_max_orphans resets connections whose data is still under way.",
     rule: "warning: half of tcp_max_orphans; critical: all",
     source: "tcp_check_oom() and tcp_out_of_resources() in net/ipv4/tcp.c and tcp_timer.c",
@@ -203,11 +218,11 @@ pub static ORPHANS: Topic = Topic {
 /// Memory of all TCP sockets together.
 pub static TCP_MEMORY: Topic = Topic {
     id: "tcp-memory",
-    explanation: "From the second number of tcp_mem on the kernel shrinks windows and buffers; beyond the \
-                  third it drops packets and sockets. Its unit is pages, not bytes.",
+    explanation: "From the second number of tcp_mem on the kernel shrinks windows and buffers; \
+                  beyond the third it drops packets and sockets. Its unit is pages, not bytes.",
     leave: "Larger rmem and wmem make it worse: they let each socket take more of the same memory.",
-    rule: "warning: more pages than the second number of tcp_mem, or TCPMemoryPressures grew while \
-           doctor watched; critical: more than the third",
+    rule: "warning: more pages than the second number of tcp_mem, or TCPMemoryPressures grew \
+           while doctor watched; critical: more than the third",
     source: "Documentation/networking/ip-sysctl.rst; __sk_mem_raise_allocated() in net/core/sock.c",
 };
 

@@ -196,6 +196,18 @@ pub fn members() -> impl Iterator<Item = (u32, u32)> {
     })
 }
 
+/// Network namespaces that are mounted in a usual place, by inode number, and their paths, as far as
+/// these can stand in a command line as they are.
+pub fn mounts() -> impl Iterator<Item = (u32, String)> {
+    let mounts = MOUNTS.iter().flat_map(fs::read_dir).flatten().flatten();
+    mounts.filter_map(|mount| {
+        let path = mount.path().to_str()?.to_owned();
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+        let inode = fs::metadata(&path).ok()?.ino();
+        Some((u32::try_from(inode).ok()?, path)).filter(|(_, path)| path.chars().all(is_plain))
+    })
+}
+
 /// Paths of the namespace that a process is in: its own, and where its main thread has ended and
 /// takes that along, those of its threads.
 fn ends_of(process: &Path) -> Vec<PathBuf> {

@@ -1,10 +1,14 @@
 //! Counters and sysctls of the network namespace that the calling thread is in.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::doctor::counters::Counters;
+
+/// Longer than a value is: lists of reserved ports are the longest.
+const LONGEST: usize = 64 << 10;
 
 /// Reads the counters. What this kernel does not have is not there.
 #[must_use]
@@ -24,10 +28,19 @@ pub fn counters() -> Counters {
 #[must_use]
 pub fn sysctls<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, String> {
     let value = |name: &str| {
-        let text = fs::read_to_string(path(name)).ok()?;
+        let text = value(&path(name))?;
         Some((name.to_owned(), text.split_whitespace().collect::<Vec<_>>().join(" ")))
     };
     names.into_iter().filter_map(value).collect()
+}
+
+/// The kernel gives a value to one read, and nothing to the next: what did not fit is lost. What
+/// fills the buffer may be cut, and counts as not known.
+fn value(path: &Path) -> Option<String> {
+    let mut buffer = vec![0; LONGEST];
+    let length = File::open(path).ok()?.read(&mut buffer).ok()?;
+    let text = buffer.get(..length).filter(|text| text.len() < LONGEST)?;
+    Some(String::from_utf8_lossy(text).into_owned())
 }
 
 fn path(name: &str) -> PathBuf {

@@ -7,11 +7,12 @@ use super::{fds, stat};
 use crate::doctor::facts::Process;
 use crate::lifecycle::text::from_bytes;
 
-/// Processes with descriptors, as far as this one may look at them. What is not known of one is
+/// Other processes with descriptors, as far as this one may look at them. What is not known of one is
 /// `None`; kernel threads have none and are not among them.
 #[must_use]
 pub fn everyone() -> Vec<Process> {
-    pids().filter_map(|pid| look_at(pid, &directory(pid))).collect()
+    let others = pids().filter(|pid| *pid != std::process::id());
+    others.filter_map(|pid| look_at(pid, &directory(pid))).collect()
 }
 
 /// The ids of all processes.
@@ -32,6 +33,7 @@ fn look_at(pid: u32, dir: &Path) -> Option<Process> {
         comm: from_bytes(&stat.comm),
         fds: Some(fds::used(dir)?),
         fd_limit: fds::soft_limit(dir),
+        fd_hard_limit: fds::hard_limit(dir),
         ..Process::default()
     })
 }

@@ -27,12 +27,23 @@ pub fn soft_limit(dir: &Path) -> Option<u64> {
     parse_soft_limit(&read::bytes(&dir.join("limits"), LIMITS_BYTES)?)
 }
 
+/// Hard limit of open descriptors, up to which the process may lift the soft one; `u64::MAX`: none.
+#[must_use]
+pub fn hard_limit(dir: &Path) -> Option<u64> {
+    parse_limit(&read::bytes(&dir.join("limits"), LIMITS_BYTES)?, 1)
+}
+
 /// Soft limit of open descriptors in the text of `/proc/PID/limits`; `u64::MAX`: none.
 #[must_use]
 pub fn parse_soft_limit(limits: &[u8]) -> Option<u64> {
+    parse_limit(limits, 0)
+}
+
+/// The soft limit is the first, the hard one the second.
+fn parse_limit(limits: &[u8], nth: usize) -> Option<u64> {
     const NAME: &[u8] = b"Max open files";
     let line = limits.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(NAME))?;
-    match std::str::from_utf8(line).ok()?.split_ascii_whitespace().next()? {
+    match std::str::from_utf8(line).ok()?.split_ascii_whitespace().nth(nth)? {
         "unlimited" => Some(u64::MAX),
         number => number.parse().ok(),
     }
@@ -49,6 +60,7 @@ mod tests {
             Max processes             7                    7                    processes \n\
             Max open files            1024                 524288               files     \n";
         assert_eq!(parse_soft_limit(limits), Some(1024));
+        assert_eq!(parse_limit(limits, 1), Some(524_288));
         let none =
             b"Max open files            unlimited            unlimited            files     \n";
         assert_eq!(parse_soft_limit(none), Some(u64::MAX));

@@ -13,10 +13,14 @@ use crate::commands::notices::Notices;
 use crate::doctor::counters::Counters;
 use crate::doctor::facts::{Facts, Namespace as Seen};
 use crate::doctor::tally::Tally;
+use crate::kernel::census::Descriptors;
 use crate::kernel::diag::Diag;
+use crate::kernel::load::Kernel;
 use crate::kernel::netns::{self, Namespace, tour};
 use crate::kernel::proc_net::{counters, sysctls};
+use crate::lifecycle::census::{Decoder, Row};
 use crate::lifecycle::names::fill_in;
+use crate::lifecycle::namespaces::Namespaces;
 use crate::lifecycle::report::Leak;
 use crate::process::Processes;
 use crate::process::everyone::everyone;
@@ -60,23 +64,19 @@ pub fn gather(
     lookout: Option<Lookout>,
     notices: &mut Notices,
 ) -> Result<Facts> {
-    let before = first_sample(question)?;
-    let (leaks, mut lookout) = match lookout {
-        Some(mut lookout) => (Some(leaks(&mut lookout)?), Some(lookout)),
-        None => (None, None),
-    };
+    let mut lookout = lookout;
+    let ways = lookout.as_mut().map(|own| ways(&mut own.kernel)).transpose()?.unwrap_or_default();
+    let before = first_sample(question, &ways)?;
+    let leaks = lookout.as_mut().and_then(|own| leaks(own, notices));
     thread::sleep(question.window.saturating_sub(before.at.elapsed()));
     let kernel = lookout.as_mut().map(|lookout| &mut lookout.kernel);
     let mut held = Held::look(kernel, question.netns)?;
-    if !question.netns.is_empty() {
-        held.keep_wanted();
-    }
     let namespaces = namespaces(question, &mut held, &before, notices)?;
     let window_ns = u64::try_from(before.at.elapsed().as_nanos()).unwrap_or(u64::MAX);
     for process in &mut held.processes {
         process.fds_before = before.fds.get(&(process.pid, process.start_ticks)).copied();
     }
-    let own = own_namespace(question.sysctls);
+    let own = own_namespace(question.sysctls, &namespaces);
     Ok(Facts {
         wall_ns: wall_ns(),
         window_ns,
@@ -92,10 +92,30 @@ pub fn gather(
     })
 }
 
-fn first_sample(question: &Question<'_>) -> Result<Before> {
+/// Network namespaces that the kernel side knows of, and ways into them.
+fn ways(kernel: &mut Kernel) -> Result<Namespaces> {
+    let mut namespaces = Namespaces::default();
+    let mut decoder = Decoder::default();
+    let read = kernel.count_descriptors(Descriptors::Dead, |bytes| {
+        decoder.feed(bytes, |row| {
+            if let Row::Namespace(row) = row {
+                namespaces.learn(&row);
+            }
+        })
+    });
+    read.context("cannot list network namespaces")?;
+    decoder.finish()?;
+    Ok(namespaces)
+}
+
+fn first_sample(question: &Question<'_>, ways: &Namespaces) -> Result<Before> {
     let at = Instant::now();
     let (mut all, mut waited) = (HashMap::new(), HashMap::new());
-    let namespaces = wanted(question, netns::all());
+    let mut namespaces = netns::all();
+    let hidden = unread(ways).into_iter();
+    let known: Vec<u32> = namespaces.iter().map(|own| own.inode).collect();
+    namespaces.extend(hidden.filter(|own| !known.contains(&own.inode)));
+    let namespaces = wanted(question, namespaces);
     tour(&namespaces, |namespace, entered| {
         if entered.is_ok() {
             all.insert(namespace.inode, counters());
@@ -120,11 +140,20 @@ fn wanted(question: &Question<'_>, mut namespaces: Vec<Namespace>) -> Vec<Namesp
     namespaces
 }
 
-fn leaks(lookout: &mut Lookout) -> Result<Vec<Leak>> {
-    let mut leaks = lookout.look()?.findings.leaks;
-    let mut processes = Processes::new();
-    fill_in(&mut leaks, &mut |pid, start_ns| processes.details(pid, start_ns).clone());
-    Ok(leaks)
+/// Leaks with names. Where they cannot be had, everything else can be looked at still.
+fn leaks(lookout: &mut Lookout, notices: &mut Notices) -> Option<Vec<Leak>> {
+    match lookout.look() {
+        Ok(sight) => {
+            let mut leaks = sight.findings.leaks;
+            let mut processes = Processes::new();
+            fill_in(&mut leaks, &mut |pid, start_ns| processes.details(pid, start_ns).clone());
+            Some(leaks)
+        }
+        Err(error) => {
+            notices.add("no-leaks", &format!("leaks cannot be looked for: {error:#}"));
+            None
+        }
+    }
 }
 
 /// Everything of each namespace, the own one first; those that only descriptors lead to last.
@@ -138,8 +167,8 @@ fn namespaces(
     visit(question, netns::all(), held, before, &mut seen)?;
     let hidden = unread(&held.namespaces);
     visit(question, hidden, held, before, &mut seen)?;
-    note_missed(question, held, notices);
-    name_members(&mut seen);
+    note_missed(question, held, &seen, notices);
+    find_places(&mut seen);
     if seen.iter().any(|own| own.tally.is_none()) {
         notices.add(
             "sockets-unreadable",
@@ -162,7 +191,10 @@ fn visit(
                 held.namespaces.note_read(namespace.inode);
                 seen.push(inside(question, namespace.inode, before));
             }
-            Err(error) => log::debug!("cannot enter namespace {}: {error}", namespace.inode),
+            Err(error) => {
+                log::debug!("cannot enter namespace {}: {error}", namespace.inode);
+                held.refused = true;
+            }
         }
         Ok(())
     })
@@ -197,26 +229,48 @@ fn tally(namespace: &Seen, min_idle_ns: u64) -> Result<Tally> {
     Ok(tally)
 }
 
-fn own_namespace(names: &[&str]) -> Seen {
-    Seen { sysctls: sysctls(names.iter().copied()), after: counters(), ..Seen::default() }
+/// What holds for the whole host: read in the own namespace, and what only the first one shows there,
+/// should it be among those that were seen.
+fn own_namespace(names: &[&str], seen: &[Seen]) -> Seen {
+    let mut own = sysctls(names.iter().copied());
+    for (name, value) in seen.iter().flat_map(|namespace| &namespace.sysctls) {
+        own.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    Seen { sysctls: own, after: counters(), ..Seen::default() }
 }
 
-/// Namespaces that are there and could not be read.
-fn note_missed(question: &Question<'_>, held: &Held, notices: &mut Notices) {
+/// Namespaces that are wanted or there, and could not be read.
+fn note_missed(question: &Question<'_>, held: &Held, seen: &[Seen], notices: &mut Notices) {
     let is_wanted = |inode: &u32| question.netns.is_empty() || question.netns.contains(inode);
-    if held.namespaces.missed().any(|inode| is_wanted(&inode)) {
+    if held.refused || held.namespaces.missed().any(|inode| is_wanted(&inode)) {
         notices.add(
             "namespace-unreadable",
             "there are network namespaces that cannot be entered; nothing is said of them (needs \
              CAP_SYS_ADMIN and CAP_SYS_PTRACE)",
         );
     }
+    let is_missing = |inode: &&u32| !seen.iter().any(|own| own.inode == **inode);
+    let missing: Vec<String> =
+        question.netns.iter().filter(is_missing).map(u32::to_string).collect();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        notices
+            .add("namespace-not-found", &format!("nothing is seen of network namespace {missing}"));
+    }
+    if seen.iter().any(|own| own.after.is_empty()) {
+        notices.add("counters-unreadable", "the counters of a network namespace cannot be read");
+    }
+    if seen.iter().any(|own| own.sysctls.is_empty()) {
+        notices.add("settings-unreadable", "the settings of a network namespace cannot be read");
+    }
 }
 
-/// Finds a process in each namespace.
-fn name_members(seen: &mut [Seen]) {
+/// Finds a path that leads into each namespace.
+fn find_places(seen: &mut [Seen]) {
     let members: HashMap<u32, u32> = netns::members().collect();
+    let mounts: HashMap<u32, String> = netns::mounts().collect();
     for namespace in seen {
-        namespace.member = members.get(&namespace.inode).copied();
+        let member = members.get(&namespace.inode).map(|pid| format!("/proc/{pid}/ns/net"));
+        namespace.place = mounts.get(&namespace.inode).cloned().or(member);
     }
 }

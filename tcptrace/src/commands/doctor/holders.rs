@@ -20,8 +20,8 @@ pub struct Held {
     pub by_inode: HashMap<u32, Vec<u32>>,
     /// Network namespaces that descriptors lead to.
     pub namespaces: Namespaces,
-    /// Processes that hold a socket in one of the namespaces that are wanted, by place.
-    wanted: HashSet<u32>,
+    /// Whether a namespace could not be entered.
+    pub refused: bool,
 }
 
 impl Held {
@@ -29,13 +29,20 @@ impl Held {
     pub fn look(kernel: Option<&mut Kernel>, netns: &[u32]) -> Result<Self> {
         let mut held = Self { processes: everyone(), ..Self::default() };
         match kernel {
-            Some(kernel) => held.ask_kernel(kernel, netns)?,
+            Some(kernel) => {
+                let wanted = held.ask_kernel(kernel, netns)?;
+                if !netns.is_empty() {
+                    held.keep(&wanted);
+                }
+            }
             None => held.read_links(),
         }
         Ok(held)
     }
 
-    fn ask_kernel(&mut self, kernel: &mut Kernel, netns: &[u32]) -> Result<()> {
+    /// Returns the places of processes that hold a socket in one of the namespaces.
+    fn ask_kernel(&mut self, kernel: &mut Kernel, netns: &[u32]) -> Result<HashSet<u32>> {
+        let mut wanted = HashSet::new();
         let places = self.processes.iter().zip(0_u32..);
         let places: HashMap<u32, u32> = places.map(|(own, place)| (own.pid, place)).collect();
         let mut decoder = Decoder::default();
@@ -47,7 +54,7 @@ impl Held {
                     let Some(place) = places.get(&holder.task.pid) else { return };
                     self.add(*place, socket.inode() as u32);
                     if netns.contains(&socket.netns) {
-                        self.wanted.insert(*place);
+                        wanted.insert(*place);
                     }
                 }
                 Row::Socket(_) => {}
@@ -55,7 +62,7 @@ impl Held {
         });
         read.context("cannot read the descriptors of processes")?;
         decoder.finish()?;
-        Ok(())
+        Ok(wanted)
     }
 
     /// Only descriptors of TCP sockets count with the kernel side; here those of all sockets would,
@@ -76,11 +83,11 @@ impl Held {
         }
     }
 
-    /// The processes without those that hold nothing in the namespaces that are wanted; places stay
-    /// as they are, so the others lose their numbers instead.
-    pub fn keep_wanted(&mut self) {
+    /// Leaves out the numbers of processes that hold nothing in the namespaces that are wanted; places
+    /// stay as they are.
+    fn keep(&mut self, wanted: &HashSet<u32>) {
         for (process, place) in self.processes.iter_mut().zip(0_u32..) {
-            if !self.wanted.contains(&place) {
+            if !wanted.contains(&place) {
                 process.fds = None;
             }
         }

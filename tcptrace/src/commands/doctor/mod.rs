@@ -7,6 +7,7 @@ mod settings;
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -73,6 +74,9 @@ fn diagnose(plan: &DoctorPlan) -> Result<(Diagnosis, Settings)> {
         sysctls: &sysctls,
     };
     let mut facts = gather(&question, lookout, &mut notices)?;
+    if !netns.is_empty() && facts.namespaces.is_empty() {
+        bail!("nothing can be seen of what --netns names: it is gone, or entering it takes root");
+    }
     facts.kernel = host.release;
     facts.unseen = notices.all().to_vec();
     Ok(conclude(facts, &netns))
@@ -105,10 +109,9 @@ fn eyes(host: &Host, netns: &[u32], min_age_ns: u64) -> (Option<Lookout>, Notice
 }
 
 fn conclude(facts: Facts, netns: &[u32]) -> (Diagnosis, Settings) {
-    let judged = judged(&facts, netns);
-    let settings = match judged {
-        Some(namespace) => Settings::of(namespace.sysctls.clone()),
-        None => Settings::read(),
+    let (judged, settings) = match judged(&facts, netns) {
+        Some(namespace) => (Some(namespace.inode), Settings::of(namespace.sysctls.clone())),
+        None => (None, Settings::read()),
     };
     let mut diagnosis = Diagnosis {
         wall_ns: facts.wall_ns,
@@ -116,12 +119,14 @@ fn conclude(facts: Facts, netns: &[u32]) -> (Diagnosis, Settings) {
         namespaces: facts.read_namespaces().count() as u64,
         sockets: facts.read_namespaces().map(|(_, tally)| tally.total()).sum(),
         findings: examine(&facts),
-        judged: judged.map_or(0, |namespace| namespace.inode),
+        judged: judged.unwrap_or(0),
         kernel: facts.kernel,
         unseen: facts.unseen,
         ..Diagnosis::default()
     };
-    diagnosis.verdicts = settings.judge(&diagnosis.changes());
+    if judged.is_some() {
+        diagnosis.verdicts = settings.judge(&diagnosis.changes());
+    }
     (diagnosis, settings)
 }
 
@@ -141,7 +146,12 @@ fn read_file(path: &Path) -> Result<Vec<u8>> {
     use std::io::Read as _;
     let cannot = || format!("cannot read {}", path.display());
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).with_context(cannot)?;
+    // A pipe that nobody writes to would be waited for.
+    let mut options = fs::OpenOptions::new();
+    let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(path).with_context(cannot)?;
+    if !file.metadata().with_context(cannot)?.is_file() {
+        bail!("{} is no regular file", path.display());
+    }
     file.take(FILE_BYTES + 1).read_to_end(&mut bytes).with_context(cannot)?;
     if bytes.len() as u64 > FILE_BYTES {
         bail!("{} is longer than 1 MiB: that is no file of settings", path.display());

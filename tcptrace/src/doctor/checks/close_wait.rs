@@ -36,8 +36,11 @@ pub fn close_wait(facts: &Facts) -> Vec<Finding> {
     let finding =
         found(facts, &leaking, &CLOSE_WAIT).map(|finding| with_keepalive(finding, facts, &leaking));
     or_fine(finding.into_iter().collect(), &CLOSE_WAIT, || {
-        let young: usize = facts.read_namespaces().map(|(_, tally)| tally.close_wait.len()).sum();
-        format!("{} in CLOSE_WAIT, none for {}", young, duration(facts.min_age_ns))
+        let all: usize = facts.read_namespaces().map(|(_, tally)| tally.close_wait.len()).sum();
+        let halves = half_closed(facts);
+        let halves =
+            if halves == 0 { String::new() } else { format!("; {halves} half-closed on purpose") };
+        format!("{all} in CLOSE_WAIT, none leaks for {}{halves}", duration(facts.min_age_ns))
     })
 }
 
@@ -47,6 +50,11 @@ pub fn dead(facts: &Facts) -> Vec<Finding> {
     or_fine(found(facts, &leaking, &DEAD_SOCKETS).into_iter().collect(), &DEAD_SOCKETS, || {
         "no descriptor is open for a connection that is over".to_owned()
     })
+}
+
+fn half_closed(facts: &Facts) -> usize {
+    let leaks = facts.leaks.iter().flatten();
+    leaks.filter(|leak| leak.cause == Cause::HalfClose).count()
 }
 
 /// `None`: leaks could not be looked for.
@@ -87,18 +95,17 @@ fn by_idleness(facts: &Facts) -> Option<Vec<Leaking>> {
 
 fn found(facts: &Facts, leaking: &[Leaking], topic: &'static Topic) -> Option<Finding> {
     let oldest = leaking.iter().filter_map(|own| own.age_ns).max();
+    if leaking.is_empty() {
+        return None;
+    }
     let culprits = culprits(leaking);
-    let first = culprits.first().map(|own| {
-        own.pid.map_or_else(
-            || ", most of them nobody's".to_owned(),
-            |pid| format!(", most of them {}[{pid}]'s", own.comm),
-        )
-    })?;
-    let in_danger = culprits.iter().any(|own| is_in_danger(facts, own));
+    let whose = whose(&culprits, leaking.len());
+    let mut holders = leaking.iter().flat_map(|own| &own.holders);
+    let in_danger = holders.any(|(pid, _)| is_in_danger(facts, *pid));
     let severity = if in_danger { Severity::Critical } else { Severity::Warning };
     let what = if topic.id == CLOSE_WAIT.id { "in CLOSE_WAIT" } else { "dead and still open" };
     let title = format!(
-        "{} {what} for at least {}{first}",
+        "{} {what} for at least {}{whose}",
         count(leaking.len() as u64, "socket"),
         duration(facts.min_age_ns)
     );
@@ -115,9 +122,21 @@ fn found(facts: &Facts, leaking: &[Leaking], topic: &'static Topic) -> Option<Fi
     Some(finding)
 }
 
-fn is_in_danger(facts: &Facts, culprit: &Culprit) -> bool {
-    let mut processes = facts.processes.iter();
-    let own = processes.find(|process| Some(process.pid) == culprit.pid);
+/// The first culprit, for the title.
+fn whose(culprits: &[Culprit], total: usize) -> String {
+    let Some((first, pid)) = culprits.first().and_then(|own| Some((own, own.pid?))) else {
+        return String::new();
+    };
+    let most = if culprits.len() == 1 { "" } else { "the most of them " };
+    let verb = if total == 1 { "held" } else { "all held" };
+    match most {
+        "" => format!(", {verb} by {}[{pid}]", first.comm),
+        most => format!(", {most}held by {}[{pid}]", first.comm),
+    }
+}
+
+fn is_in_danger(facts: &Facts, pid: u32) -> bool {
+    let own = facts.processes.iter().find(|process| process.pid == pid);
     own.is_some_and(|own: &Process| match (own.fds, own.fd_limit) {
         (Some(used), Some(limit)) => percent(used, limit) >= DANGER,
         _ => false,
@@ -130,7 +149,8 @@ fn culprits(leaking: &[Leaking]) -> Vec<Culprit> {
     for own in leaking {
         let cause = own.cause.map_or("", Cause::token);
         let mut add = |who| *counts.entry(who).or_default().entry(cause).or_default() += 1;
-        if own.holders.is_empty() {
+        // Without the kernel side a holder may be hidden; with it there is none.
+        if own.holders.is_empty() && own.cause.is_some() {
             add((0, ""));
         }
         own.holders.iter().for_each(|(pid, comm)| add((*pid, comm.as_str())));
@@ -147,69 +167,70 @@ fn culprits(leaking: &[Leaking]) -> Vec<Culprit> {
     all.into_iter().take(NAMED).map(culprit).collect()
 }
 
-/// Whether those very sockets have keepalive on, and when it fires first.
+/// Whether those very sockets have keepalive on, and when it fires first. A socket shows one timer:
+/// where another one runs, nobody can tell.
 fn with_keepalive(finding: Finding, facts: &Facts, leaking: &[Leaking]) -> Finding {
     let sockets = facts.read_namespaces().flat_map(|(_, tally)| &tally.close_wait);
     let timers: HashMap<u64, Timer> = sockets.map(|seen| (seen.cookie, seen.timer)).collect();
-    let timers = leaking.iter().filter_map(|own| timers.get(&own.cookie));
-    let mut fires: Vec<u64> = timers
-        .filter_map(|timer| match timer {
-            Timer::Keepalive(in_ns) => Some(*in_ns),
-            _ => None,
-        })
-        .collect();
-    fires.sort_unstable();
-    let Some(first) = fires.first() else {
+    let timers: Vec<Option<&Timer>> = leaking.iter().map(|own| timers.get(&own.cookie)).collect();
+    let fires = timers.iter().filter_map(|timer| match timer {
+        Some(Timer::Keepalive(in_ns)) => Some(*in_ns),
+        _ => None,
+    });
+    let (on, first) = (fires.clone().count() as u64, fires.min());
+    let off = timers.iter().filter(|timer| matches!(timer, Some(Timer::None))).count();
+    let Some(first) = first else {
+        if off < timers.len() {
+            return finding.with("keepalive", None);
+        }
         return finding.with("keepalive", 0).advise(
             "keepalive is off for all of these, so no tcp_keepalive_* setting touches them",
             None,
         );
     };
     let what = format!(
-        "keepalive is on for {} of them and probes first in {}: a peer that is there answers and \
+        "keepalive is on for {on} of them and probes first in {}: a peer that is there answers and \
          nothing changes; one that has forgotten the connection resets it, and the descriptor stays",
-        fires.len(),
-        duration(*first)
+        duration(first)
     );
-    finding
-        .with("keepalive", fires.len() as u64)
-        .with("keepalive_first_ns", *first)
-        .advise(what, None)
+    finding.with("keepalive", on).with("keepalive_first_ns", first).advise(what, None)
 }
 
 /// Sockets of a server whose peer was on this host and is gone: its port is free again for the
-/// kernel, and whoever gets it times out.
+/// kernel to give out.
 pub fn leaked_ports(facts: &Facts) -> Vec<Finding> {
-    if facts.read_namespaces().next().is_none() {
+    let known = facts
+        .read_namespaces()
+        .filter_map(|(namespace, tally)| Some((namespace, tally, namespace.ephemeral()?)));
+    let known: Vec<_> = known.collect();
+    if known.is_empty() {
         return Vec::new();
     }
     let mut findings = Vec::new();
-    for (namespace, tally) in facts.read_namespaces() {
-        let Some(ports) = namespace.ephemeral() else { continue };
+    for (namespace, tally, ports) in known {
         let is_trap = |seen: &&Seen| {
-            tally.serves(seen.local.port())
+            tally.listens_at(&seen.local)
                 && ports.has(seen.remote.port())
                 && tally.was_here(&seen.remote)
         };
         let traps: Vec<&Seen> = tally.close_wait.iter().filter(is_trap).collect();
         let Some(first) = traps.first() else { continue };
-        let queued = tally.listeners_on(first.local.port()).map(|own| own.inode);
+        let queued = tally.listeners_at(&first.local).into_iter().map(|own| own.inode);
         let inodes: Vec<u32> =
             traps.iter().map(|seen| seen.inode).filter(|inode| *inode != 0).chain(queued).collect();
         let title = format!(
-            "{} of a server here with a client that was here: their {} will time out",
+            "{} of a server here keep ports that a client here had",
             count(traps.len() as u64, "leaked socket"),
-            if traps.len() == 1 { "port's next user" } else { "ports' next users" },
         );
         findings.push(
-            Finding::new(&LEAKED_PORTS, Severity::Warning, title)
+            Finding::new(&LEAKED_PORTS, Severity::Notice, title)
                 .of(namespace.inode)
                 .with("sockets", traps.len() as u64)
                 .with("ephemeral_ports", ports.count())
                 .with("local_port", u64::from(first.local.port()))
                 .blame(facts.blame(&inodes, "holds the server's side"))
-                .advise("restart or mend the server that does not close; see close-wait", None),
+                .advise("mend the server that does not close, see close-wait", None),
         );
     }
-    or_fine(findings, &LEAKED_PORTS, || "no leaked socket blocks a local port".to_owned())
+    or_fine(findings, &LEAKED_PORTS, || "no leaked socket keeps a local port".to_owned())
 }

@@ -55,12 +55,17 @@ fn near_limit(facts: &Facts, process: &Process) -> Option<Finding> {
         .map_or_else(String::new, |ns| format!(": \"Too many open files\" in {}", duration(ns)));
     let title =
         format!("{}[{}] has {used} of {limit} descriptors open{when}", process.comm, process.pid);
-    Some(described(process, Finding::new(&FILE_DESCRIPTORS, severity, title), rate, left_ns))
+    let finding = Finding::new(&FILE_DESCRIPTORS, severity, title);
+    Some(described(facts, process, finding, (rate, left_ns)))
 }
 
-fn described(process: &Process, finding: Finding, rate: Option<f64>, left: Option<u64>) -> Finding {
+fn described(
+    facts: &Facts,
+    process: &Process,
+    finding: Finding,
+    (rate, left): (Option<f64>, Option<u64>),
+) -> Finding {
     let (used, limit) = (process.fds.unwrap_or(0), process.fd_limit.unwrap_or(0));
-    let wanted = limit.saturating_mul(4).max(65_536);
     let sockets =
         process.sockets.map_or_else(String::new, |count| format!(", {count} TCP sockets"));
     finding
@@ -70,12 +75,28 @@ fn described(process: &Process, finding: Finding, rate: Option<f64>, left: Optio
         .with("per_minute", rate.map_or(Evidence::Unknown, Evidence::Rate))
         .with("exhausted_in_ns", left)
         .blame([process.culprit(format!("{used} descriptors{sockets}"))])
-        .advise("see what it holds, and whether that grows", Some(format!("ls -l /proc/{}/fd", process.pid)))
+        .advise(
+            "see what it holds, and whether that grows",
+            Some(format!("ls -l /proc/{}/fd", process.pid)),
+        )
         .advise(
             "gain time, if it does not leak: raise the limit of the running process, and in its unit \
              (LimitNOFILE=)",
-            Some(format!("prlimit --pid {} --nofile={wanted}:{wanted}", process.pid)),
+            higher_limit(facts, process, limit),
         )
+}
+
+/// The soft limit alone where the hard one allows it, else both, which takes root; never more than
+/// the kernel allows anybody.
+fn higher_limit(facts: &Facts, process: &Process, limit: u64) -> Option<String> {
+    let most = facts.host.sysctls.get("fs.nr_open").and_then(|value| value.parse().ok());
+    let wanted = limit.saturating_mul(4).max(65_536).min(most.unwrap_or(1 << 20));
+    let soft = process.fd_hard_limit.map_or(wanted, |hard| hard.min(wanted));
+    let pid = process.pid;
+    if soft > limit {
+        return Some(format!("prlimit --pid {pid} --nofile={soft}:"));
+    }
+    (wanted > limit).then(|| format!("prlimit --pid {pid} --nofile={wanted}:{wanted}"))
 }
 
 /// Growth a minute; `None`: not known.

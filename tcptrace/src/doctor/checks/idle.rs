@@ -21,7 +21,7 @@ pub fn idle(facts: &Facts) -> Vec<Finding> {
         let ends = most(&tally.idle, |idle| idle.count).into_iter().take(NAMED);
         findings.extend(ends.filter_map(|(place, number)| {
             let idle = tally.idle.get(&place)?;
-            let side = if tally.serves(place.port()) { "at" } else { "to" };
+            let side = if tally.listens_at(&place) { "at" } else { "to" };
             let title = format!(
                 "{} {side} {place} without keepalive, idle for up to {}",
                 count(number, "connection"),

@@ -13,8 +13,11 @@ mod time_wait;
 use std::cmp::Reverse;
 
 use super::facts::Facts;
-use super::finding::Finding;
+use super::finding::{Culprit, Finding};
 use super::topic::{TOPICS, Topic};
+
+/// Culprits of a finding that are named.
+const MOST_CULPRITS: usize = 8;
 
 /// Looks at everything. The worst comes first; what looks fine comes last. What could not be seen
 /// has no finding.
@@ -36,9 +39,20 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
         idle::idle,
         host::orphans_and_memory,
     ];
-    let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(facts)).collect();
+    let found = CHECKS.iter().flat_map(|check| check(facts));
+    let mut findings: Vec<Finding> = found.map(with_some_culprits).collect();
     findings.sort_by_key(|finding| (Reverse(finding.severity), place_of(finding.topic)));
     findings
+}
+
+/// A listener may be shared by hundreds of workers.
+fn with_some_culprits(mut finding: Finding) -> Finding {
+    let more = finding.culprits.len().saturating_sub(MOST_CULPRITS);
+    finding.culprits.truncate(MOST_CULPRITS);
+    if more > 0 {
+        finding.culprits.push(Culprit { part: format!("and {more} more"), ..Culprit::default() });
+    }
+    finding
 }
 
 fn place_of(topic: &Topic) -> usize {

@@ -19,18 +19,19 @@ const WIDE: &str = "10240 65535";
 
 /// Routes that run out of ports.
 pub fn ephemeral(facts: &Facts) -> Vec<Finding> {
-    if facts.read_namespaces().next().is_none() {
+    if !facts.read_namespaces().any(|(namespace, _)| namespace.ephemeral().is_some()) {
         return Vec::new();
     }
     let mut findings = Vec::new();
     for (namespace, tally) in facts.read_namespaces() {
         let Some(ports) = namespace.ephemeral() else { continue };
-        let routes = most(&tally.routes, |share| share.all);
-        let full = routes.iter().take_while(|(_, used)| percent(*used, ports.count()) >= MANY);
-        let full = full.take(NAMED);
-        findings.extend(full.map(|(route, _)| {
-            let share = tally.routes.get(route).copied().unwrap_or_default();
-            running_out(facts, namespace, tally, (*route, share), ports.count())
+        let routes = most(&tally.routes, |share| share.all).into_iter();
+        let routes = routes.map(|(route, _)| (route, tally.routes[&route]));
+        let full = routes.filter(|(route, share)| {
+            percent(taken(namespace, route, share), ports.count()) >= MANY
+        });
+        findings.extend(full.take(NAMED).map(|(route, share)| {
+            running_out(facts, namespace, tally, (route, share), ports.count())
         }));
     }
     or_fine(findings, &EPHEMERAL_PORTS, || match fullest(facts) {
@@ -40,6 +41,26 @@ pub fn ephemeral(facts: &Facts) -> Vec<Finding> {
         ),
         None => "no connection uses one".to_owned(),
     })
+}
+
+/// Whether sockets in TIME_WAIT are in the way of any connection.
+pub fn time_wait_hurts(facts: &Facts) -> bool {
+    let is_about_time_wait = |own: &Finding| own.changes.iter().any(|own| own.sysctl == REUSE);
+    ephemeral(facts).iter().any(is_about_time_wait)
+}
+
+/// Ports that a connection along a route cannot have: those in TIME_WAIT do not count where
+/// connect() takes them after a second.
+fn taken(namespace: &Namespace, route: &Route, share: &Share) -> u64 {
+    if is_reused(namespace, route) { share.all - share.those } else { share.all }
+}
+
+/// tcp_tw_reuse lets connect() take a port whose socket has been in TIME_WAIT for a second, where
+/// both sides send timestamps; 2, the default, does so on loopback alone.
+fn is_reused(namespace: &Namespace, route: &Route) -> bool {
+    let reuse = namespace.number(REUSE);
+    let is_on = reuse == Some(1) || (reuse == Some(2) && route.to.ip().is_loopback());
+    is_on && namespace.number("net.ipv4.tcp_timestamps") != Some(0)
 }
 
 fn fullest(facts: &Facts) -> Option<(Route, u64, u64)> {
@@ -57,7 +78,7 @@ fn running_out(
     (route, used): (Route, Share),
     ports: u64,
 ) -> Finding {
-    let severity = match percent(used.all, ports) {
+    let severity = match percent(taken(namespace, &route, &used), ports) {
         NEARLY_ALL.. => Severity::Critical,
         _ => Severity::Warning,
     };
@@ -81,16 +102,14 @@ fn running_out(
     with_more_ports(with_reuse(finding, namespace, (route, used)), namespace)
 }
 
-/// tcp_tw_reuse lets connect() take a port whose socket has been in TIME_WAIT for a second, where
-/// both sides send timestamps; 2, the default, does so on loopback alone.
+/// What tcp_tw_reuse would do for it.
 fn with_reuse(
     mut finding: Finding,
     namespace: &Namespace,
     (route, used): (Route, Share),
 ) -> Finding {
-    let reuse = namespace.number(REUSE);
-    let is_reused = reuse == Some(1) || (reuse == Some(2) && route.to.ip().is_loopback());
-    if is_reused || used.those * 2 < used.all || reuse.is_none() {
+    let is_little = used.those * 2 < used.all;
+    if is_little || is_reused(namespace, &route) || namespace.number(REUSE).is_none() {
         return finding;
     }
     if namespace.number("net.ipv4.tcp_timestamps") == Some(0) {
@@ -104,7 +123,7 @@ fn with_reuse(
     });
     finding.advise(
         "let connect() take ports in TIME_WAIT again; safe where both sides send timestamps",
-        Some(namespace.set(REUSE, "1")),
+        namespace.set(REUSE, "1"),
     )
 }
 
@@ -123,5 +142,5 @@ fn with_more_ports(mut finding: Finding, namespace: &Namespace) -> Finding {
               ip_local_reserved_ports"
             .into(),
     });
-    finding.advise("widen the range of ports", Some(namespace.set(RANGE, WIDE)))
+    finding.advise("widen the range of ports", namespace.set(RANGE, WIDE))
 }

@@ -20,6 +20,7 @@ pub fn accept(facts: &Facts) -> Vec<Finding> {
     if facts.read_namespaces().next().is_none() {
         return Vec::new();
     }
+    let has_counters = facts.read_namespaces().all(|(namespace, _)| !namespace.after.is_empty());
     let mut findings = Vec::new();
     for (namespace, tally) in facts.read_namespaces() {
         let full = tally.listeners.iter().filter_map(|own| waiting(facts, namespace, own));
@@ -33,21 +34,21 @@ pub fn accept(facts: &Facts) -> Vec<Finding> {
         let listeners: usize =
             facts.read_namespaces().map(|(_, tally)| tally.listeners.len()).sum();
         let listeners = count(listeners as u64, "listener");
-        format!("{listeners}, no queue is full and nothing was dropped")
+        let dropped = if has_counters { " and nothing was dropped" } else { "" };
+        format!("{listeners}, no queue is full{dropped}")
     })
 }
 
 fn waiting(facts: &Facts, namespace: &Namespace, listener: &Listener) -> Option<Finding> {
     let Listener { local, inode, waiting, waited, limit } = *listener;
     let drops = namespace.grown("TcpExt", "ListenOverflows");
-    // The kernel takes one more than the limit.
-    let is_full = |waiting: u32| waiting > 0 && waiting >= limit;
+    // The kernel takes one more than the limit, and drops what comes then.
+    let is_full = |waiting: u32| waiting > limit;
+    // A burst may fill a queue for a moment.
+    let was_full = waited.is_some_and(is_full) || namespace.before.is_empty();
     let severity = match percent(waiting.into(), u64::from(limit).max(1)) {
-        // A burst may fill a queue for a moment.
-        _ if is_full(waiting) && (drops > Some(0) || waited.is_some_and(is_full)) => {
-            Severity::Warning
-        }
-        MANY.. if waiting > 1 => Severity::Notice,
+        _ if is_full(waiting) && (was_full || drops > Some(0)) => Severity::Warning,
+        MANY.. if waiting > 1 || is_full(waiting) => Severity::Notice,
         _ => return None,
     };
     let title = format!(
@@ -91,31 +92,30 @@ fn with_longer_queue(mut finding: Finding, namespace: &Namespace, limit: u32) ->
                 .into(),
     });
     let command = namespace.set(SOMAXCONN, &wanted);
-    finding.advise("for bursts alone: allow longer queues, then restart the program", Some(command))
+    finding.advise("for bursts alone: allow longer queues, then restart the program", command)
 }
 
 /// Drops while doctor watched, or before, where no queue is full now.
 fn dropped(namespace: &Namespace) -> Option<Finding> {
-    let counter = |name| namespace.after.get("TcpExt", name);
-    let (overflows, drops) = (counter("ListenOverflows")?, counter("ListenDrops")?);
-    let grown = namespace.grown("TcpExt", "ListenDrops").unwrap_or(0);
+    let overflows = namespace.after.get("TcpExt", "ListenOverflows")?;
+    let grown = namespace.grown("TcpExt", "ListenOverflows").unwrap_or(0);
     let (severity, title) = match (grown, overflows) {
         (0, 0) => return None,
         (0, _) => {
             let title = format!("accept queues have overflowed {overflows} times since the start");
             (Severity::Notice, title)
         }
-        _ => (Severity::Warning, format!("{grown} connections were dropped just now")),
+        _ => {
+            let packets = count(grown, "packet");
+            (Severity::Warning, format!("full accept queues have dropped {packets} just now"))
+        }
     };
     let finding = Finding::new(&ACCEPT_QUEUE, severity, title)
         .of(namespace.inode)
         .with("overflows", overflows)
-        .with("drops", drops)
-        .with("drops_grown", grown)
-        .advise(
-            "see which queue fills up, when it happens again",
-            Some(namespace.command("ss -ltn")),
-        );
+        .with("overflows_grown", grown)
+        .with("drops", namespace.after.get("TcpExt", "ListenDrops"))
+        .advise("see which queue fills up, when it happens again", namespace.command("ss -ltn"));
     Some(finding)
 }
 
@@ -129,7 +129,9 @@ pub fn syn(facts: &Facts) -> Vec<Finding> {
         read.iter().filter_map(|(namespace, tally)| flood(facts, namespace, tally)).collect();
     or_fine(findings, &SYN_QUEUE, || {
         let half_open: u64 = read.iter().map(|(_, tally)| half_open(tally)).sum();
-        format!("{} under way, no SYN cookie was sent", count(half_open, "handshake"))
+        let has_counters = read.iter().all(|(namespace, _)| !namespace.after.is_empty());
+        let cookies = if has_counters { ", no SYN cookie was sent" } else { "" };
+        format!("{} under way{cookies}", count(half_open, "handshake"))
     })
 }
 
@@ -151,14 +153,19 @@ fn flood(facts: &Facts, namespace: &Namespace, tally: &Tally) -> Option<Finding>
     };
     let port = most(&tally.half_open, |share| share.all).first().map(|(port, _)| *port);
     let at = port.map_or_else(String::new, |port| format!(", most of them at port {port}"));
-    let title = match half_open {
-        0 if severity == Severity::Notice => {
-            format!("{sent} SYN cookies were sent since the start, none just now")
-        }
-        _ => format!("{half_open} handshakes wait for their last packet{at}"),
+    let title = if cookies + dropped > 0 {
+        format!("{cookies} SYN cookies were sent and {dropped} handshakes dropped just now{at}")
+    } else if half_open < FLOOD {
+        format!("{sent} SYN cookies were sent since the start, none just now")
+    } else {
+        format!("{half_open} handshakes wait for their last packet{at}")
     };
-    let listeners: Vec<u32> =
-        port.into_iter().flat_map(|port| tally.listeners_on(port)).map(|own| own.inode).collect();
+    let listeners: Vec<u32> = tally
+        .listeners
+        .iter()
+        .filter(|own| Some(own.local.port()) == port)
+        .map(|own| own.inode)
+        .collect();
     let finding = Finding::new(&SYN_QUEUE, severity, title)
         .of(namespace.inode)
         .with("syn_recv", half_open)
@@ -177,19 +184,21 @@ fn advised(finding: Finding, namespace: &Namespace, severity: Severity) -> Findi
     }
     let finding = finding.advise(
         "see who they are: one network is a broken way back, thousands are a flood",
-        Some(namespace.command("ss -tn state syn-recv")),
+        namespace.command("ss -tn state syn-recv"),
     );
-    if namespace.number("net.ipv4.tcp_syncookies") != Some(0) {
-        return finding;
-    }
+    let why = match namespace.number("net.ipv4.tcp_syncookies") {
+        Some(0) => "it is off, so a full queue drops handshakes",
+        Some(2) => "at 2 every handshake is answered with a cookie, full queue or not",
+        _ => return finding,
+    };
     let mut finding = finding.advise(
-        "let the kernel answer with cookies when a queue is full",
-        Some(namespace.set("net.ipv4.tcp_syncookies", "1")),
+        "let the kernel answer with cookies when a queue is full, and only then",
+        namespace.set("net.ipv4.tcp_syncookies", "1"),
     );
     finding.changes.push(Change {
         sysctl: "net.ipv4.tcp_syncookies",
         value: "1".to_owned(),
-        why: "it is off, so a full queue drops handshakes".into(),
+        why: why.into(),
     });
     finding
 }

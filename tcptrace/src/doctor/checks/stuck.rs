@@ -2,7 +2,7 @@
 
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Culprit, Finding, Severity};
-use crate::doctor::tally::{Share, most};
+use crate::doctor::tally::{Place, Share, most};
 use crate::doctor::topic::{STUCK_CLOSE, SYN_SENT};
 use crate::lifecycle::wording::count;
 
@@ -30,7 +30,8 @@ pub fn closes(facts: &Facts) -> Vec<Finding> {
             continue;
         }
         let severity = if all >= MANY_CLOSES { Severity::Warning } else { Severity::Notice };
-        let title = format!("{} retransmit their last data or FIN", count(all, "closed socket"));
+        let title =
+            format!("{} cannot get rid of their last data or FIN", count(all, "closed socket"));
         let peers = most(&tally.stuck, |share| share.all).into_iter().take(NAMED);
         let peers = peers.map(|(peer, count)| Culprit {
             part: format!("{count} to {peer}, which does not answer"),
@@ -45,14 +46,14 @@ pub fn closes(facts: &Facts) -> Vec<Finding> {
                 .blame(peers)
                 .advise(
                     "see how often each was sent and when it is sent next",
-                    Some(
-                        namespace.command("ss -tno state fin-wait-1 state last-ack state closing"),
-                    ),
+                    namespace.command("ss -tno state fin-wait-1 state last-ack state closing"),
                 )
                 .advise("see whether the peer is there, or a firewall forgets connections", None),
         );
     }
-    or_fine(findings, &STUCK_CLOSE, || "every close is acknowledged".to_owned())
+    or_fine(findings, &STUCK_CLOSE, || {
+        "every close is acknowledged, or was sent a few times only".to_owned()
+    })
 }
 
 /// Connects to one place that nobody answers.
@@ -65,16 +66,23 @@ pub fn connects(facts: &Facts) -> Vec<Finding> {
         let retried = most(&tally.connecting, |share: &Share| share.those);
         let silent = retried.into_iter().take_while(|(_, count)| *count >= SOME_CONNECTS);
         findings.extend(silent.take(NAMED).map(|(place, count)| {
-            let title = format!("{place} does not answer {count} connects");
+            let full = if is_full(facts, &place) { ": its accept queue is full" } else { "" };
+            let title = format!("{place} does not answer {count} connects{full}");
             Finding::new(&SYN_SENT, Severity::Warning, title)
                 .of(namespace.inode)
                 .with("sockets", count)
                 .with("to", place.to_string())
                 .with("syn_retries", namespace.number("net.ipv4.tcp_syn_retries"))
-                .blame(facts.blame(tally.users_of(&place), "waits in connect()"))
+                .blame(facts.blame(tally.unanswered_to(&place), "waits in connect()"))
                 .advise("see whether the host is up and lets this port through", None)
                 .advise("give the program a connect timeout of its own", None)
         }));
     }
     or_fine(findings, &SYN_SENT, || "no destination leaves connects unanswered".to_owned())
+}
+
+/// Whether the destination is a listener on this host whose queue is full: then nobody is down.
+fn is_full(facts: &Facts, place: &Place) -> bool {
+    let mut listeners = facts.read_namespaces().flat_map(|(_, tally)| tally.listeners_at(place));
+    listeners.any(|own| own.waiting > own.limit)
 }

@@ -9,7 +9,7 @@ use crate::doctor::tally::tests::seen;
 use crate::doctor::tally::{Seen, Tally, Timer};
 use crate::doctor::topic::{
     ACCEPT_QUEUE, CLOSE_WAIT, EPHEMERAL_PORTS, FILE_DESCRIPTORS, FILE_TABLE, ORPHANS, SYN_QUEUE,
-    TCP_MEMORY, TIME_WAIT,
+    SYN_SENT, TCP_MEMORY, TIME_WAIT, TIME_WAIT_BUCKETS,
 };
 use crate::lifecycle::socket::State;
 
@@ -163,7 +163,10 @@ fn reuse_is_advised_where_it_works() {
     let far = facts(&time_wait("10.0.0.9:80"));
     assert_eq!(of(&far, &EPHEMERAL_PORTS).severity, Severity::Warning);
     assert_eq!(sysctls(&far), [reuse, range]);
-    assert_eq!(sysctls(&facts(&time_wait("127.0.0.1:8080"))), [range], "2 does it on loopback");
+    let near = facts(&time_wait("127.0.0.1:8080"));
+    assert_eq!(of(&near, &EPHEMERAL_PORTS).severity, Severity::Ok, "2 does it on loopback");
+    assert!(of(&near, &TIME_WAIT).title.contains("harmless"));
+    assert!(of(&far, &TIME_WAIT).title.contains("see ephemeral-ports"));
     let mut without = facts(&time_wait("10.0.0.9:80"));
     without.namespaces[0].sysctls.insert("net.ipv4.tcp_timestamps".to_owned(), "0".to_owned());
     assert_eq!(sysctls(&without), [range]);
@@ -205,16 +208,95 @@ fn counters_tell_what_no_queue_shows_any_more() {
 fn a_queue_that_is_full_for_a_moment_is_no_warning() {
     let severity = |waiting, waited, limit| {
         let mut host = facts(&[]);
+        host.namespaces[0].before = counters("TcpExt: ListenOverflows\nTcpExt: 0\n");
         let listener = &mut host.namespaces[0].tally.as_mut().unwrap().listeners[0];
         (listener.waiting, listener.waited, listener.limit) = (waiting, waited, limit);
         of(&host, &ACCEPT_QUEUE).severity
     };
-    assert_eq!(severity(2, Some(2), 2), Severity::Warning);
-    assert_eq!(severity(2, Some(0), 2), Severity::Notice);
-    assert_eq!(severity(2, None, 2), Severity::Notice);
-    assert_eq!(severity(1, Some(0), 1), Severity::Ok, "one is on its way");
+    assert_eq!(severity(3, Some(3), 2), Severity::Warning);
+    assert_eq!(severity(3, Some(0), 2), Severity::Notice);
+    assert_eq!(severity(3, None, 2), Severity::Notice);
+    assert_eq!(severity(2, Some(2), 2), Severity::Notice, "there is room for one more");
+    assert_eq!(severity(1, Some(1), 1), Severity::Ok, "one is on its way");
     assert_eq!(severity(1, Some(1), 0), Severity::Warning, "a backlog of 0 takes one");
     assert_eq!(severity(103, Some(0), 128), Severity::Notice);
+}
+
+#[test]
+fn what_is_no_descriptor_limit_for_root_is_one_for_the_process() {
+    let command = |limit, hard| {
+        let mut host = facts(&[]);
+        host.host.sysctls.insert("fs.nr_open".to_owned(), "1048576".to_owned());
+        host.processes =
+            vec![Process { fd_hard_limit: Some(hard), ..process(limit - 1, limit - 1, limit) }];
+        of(&host, &FILE_DESCRIPTORS).advice.into_iter().filter_map(|own| own.command).next_back()
+    };
+    let of = |text: &str| Some(format!("prlimit --pid 7 --nofile={text}"));
+    assert_eq!(command(1024, 524_288), of("65536:"), "the hard limit stays");
+    assert_eq!(command(1024, 4096), of("4096:"));
+    assert_eq!(command(1024, 1024), of("65536:65536"));
+    assert_eq!(
+        command(524_288, 524_288),
+        of("1048576:1048576"),
+        "nobody gets more than fs.nr_open"
+    );
+    assert_eq!(command(1_048_576, 1_048_576), Some("ls -l /proc/7/fd".to_owned()));
+}
+
+#[test]
+fn closed_sockets_in_fin_wait2_take_buckets_too() {
+    let mut host = facts(&time_wait("127.0.0.1:8080"));
+    let severity = |host: &Facts| of(host, &TIME_WAIT_BUCKETS).severity;
+    assert_eq!(severity(&host), Severity::Ok);
+    host.namespaces[0].after = counters("TcpExt: TCPTimeWaitOverflow\nTcpExt: 4\n");
+    assert_eq!(severity(&host), Severity::Notice, "before doctor looked");
+    host.namespaces[0].after.add_named("TCP: inuse 1 tw 900\n");
+    assert_eq!(severity(&host), Severity::Warning);
+}
+
+#[test]
+fn hundreds_of_workers_are_some_culprits_and_a_number() {
+    let mut host = facts(&[]);
+    host.processes = (1..=300).map(|pid| Process { pid, ..process(10, 10, 1024) }).collect();
+    host.holders.insert(7, (0..300).collect());
+    let listener = &mut host.namespaces[0].tally.as_mut().unwrap().listeners[0];
+    (listener.waiting, listener.limit) = (3, 2);
+    let found = of(&host, &ACCEPT_QUEUE);
+    assert_eq!(found.culprits.len(), 9);
+    assert_eq!(found.culprits[8].part, "and 292 more");
+}
+
+#[test]
+fn a_timer_that_hides_keepalive_leaves_it_unknown() {
+    let stuck = |timer| Seen {
+        idle_ns: Some((40 * SECOND, 50 * SECOND)),
+        timer,
+        ..seen(State::CloseWait, "10.0.0.1:80", "10.0.0.2:5000")
+    };
+    let keepalive = |timer| {
+        let mut host = facts(&[stuck(timer)]);
+        host.leaks = None;
+        let found = of(&host, &CLOSE_WAIT);
+        found.evidence.into_iter().find(|(key, _)| *key == "keepalive").unwrap().1
+    };
+    assert_eq!(keepalive(Timer::Probe), Evidence::Unknown);
+    assert_eq!(keepalive(Timer::None), Evidence::Count(0));
+    assert_eq!(keepalive(Timer::Keepalive(1)), Evidence::Count(1));
+}
+
+#[test]
+fn who_waits_in_connect_is_who_sent_a_syn_again() {
+    let waiting = Seen {
+        timer: Timer::Retransmit(1),
+        inode: 8,
+        ..seen(State::SynSent, "10.0.0.1:40001", "10.0.0.9:5432")
+    };
+    let innocent = seen(State::Established, "10.0.0.1:40002", "10.0.0.9:5432");
+    let mut host = facts(&[innocent, waiting, waiting, waiting]);
+    host.processes = vec![process(10, 10, 1024), Process { pid: 9, ..process(10, 10, 1024) }];
+    host.holders = [(7, vec![0]), (8, vec![1])].into();
+    let found = of(&host, &SYN_SENT);
+    assert_eq!(found.culprits.iter().map(|own| own.pid).collect::<Vec<_>>(), [Some(9)]);
 }
 
 #[test]
@@ -261,6 +343,7 @@ fn commands_reach_another_namespace_by_one_of_its_processes() {
         advice.into_iter().find_map(|own| own.command).unwrap()
     };
     assert_eq!(command(&host), "sysctl -w net.ipv4.tcp_tw_reuse='1'");
-    (host.namespaces[0].is_own, host.namespaces[0].member) = (false, Some(55));
+    let namespace = &mut host.namespaces[0];
+    (namespace.is_own, namespace.place) = (false, Some("/proc/55/ns/net".to_owned()));
     assert_eq!(command(&host), "nsenter --net=/proc/55/ns/net sysctl -w net.ipv4.tcp_tw_reuse='1'");
 }

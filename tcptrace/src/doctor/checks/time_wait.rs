@@ -8,6 +8,7 @@ use crate::lifecycle::socket::State;
 use crate::lifecycle::wording::count;
 
 use super::grade::{or_fine, percent};
+use super::ports::time_wait_hurts;
 
 /// Percentage of the buckets.
 const MANY: u64 = 80;
@@ -27,10 +28,10 @@ pub fn time_wait(facts: &Facts) -> Vec<Finding> {
     let mut closers: Vec<(u64, Culprit)> =
         read.iter().flat_map(|(_, tally)| closers(facts, tally)).collect();
     closers.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-    let who = closers.first().map(|(_, first)| format!("; {}", first.part)).unwrap_or_default();
+    let verdict = if time_wait_hurts(facts) { "see ephemeral-ports" } else { "harmless" };
     let title = match total {
         0 => "no socket is in TIME_WAIT".to_owned(),
-        _ => format!("{} in TIME_WAIT{takes}: harmless{who}", count(total, "socket")),
+        _ => format!("{} in TIME_WAIT{takes}: {verdict}", count(total, "socket")),
     };
     let finding = Finding::new(&TIME_WAIT, Severity::Ok, title)
         .with("sockets", total)
@@ -43,12 +44,9 @@ pub fn time_wait(facts: &Facts) -> Vec<Finding> {
 /// destination now.
 fn closers(facts: &Facts, tally: &Tally) -> Vec<(u64, Culprit)> {
     let served = most(&tally.time_wait_served, |count| *count).into_iter().take(NAMED);
-    let served = served.map(|(port, count)| {
-        let inodes: Vec<u32> = tally.listeners_on(port).map(|own| own.inode).collect();
-        (
-            count,
-            first_of(facts, &inodes, &format!("{count} closed first by the server on port {port}")),
-        )
+    let served = served.map(|(place, count)| {
+        let inodes: Vec<u32> = tally.listeners_at(&place).iter().map(|own| own.inode).collect();
+        (count, first_of(facts, &inodes, &format!("{count} closed first by the server at {place}")))
     });
     let called = most(&tally.time_wait_called, |count| *count).into_iter().take(NAMED);
     let called = called.map(|(place, count)| {
@@ -65,7 +63,7 @@ fn first_of(facts: &Facts, inodes: &[u32], part: &str) -> Culprit {
 
 /// Namespaces that come near tcp_max_tw_buckets.
 pub fn buckets(facts: &Facts) -> Vec<Finding> {
-    if facts.read_namespaces().next().is_none() {
+    if !facts.read_namespaces().any(|(namespace, _)| namespace.number(BUCKETS).is_some()) {
         return Vec::new();
     }
     let findings: Vec<_> =
@@ -73,26 +71,41 @@ pub fn buckets(facts: &Facts) -> Vec<Finding> {
     or_fine(findings, &TIME_WAIT_BUCKETS, || "no namespace comes near its limit".to_owned())
 }
 
+/// The kernel counts mini-sockets in FIN_WAIT2 too, and shows their number as `tw` in sockstat.
 fn overflowing(namespace: &Namespace, tally: &Tally) -> Option<Finding> {
     let most = namespace.number(BUCKETS)?;
-    let used = tally.count(State::TimeWait);
+    let minis = namespace.after.get("TCP", "tw");
+    let used = minis.unwrap_or(0).max(tally.count(State::TimeWait));
+    let overflows = namespace.after.get("TcpExt", "TCPTimeWaitOverflow");
     let grown = namespace.grown("TcpExt", "TCPTimeWaitOverflow");
-    if percent(used, most) < MANY && grown.unwrap_or(0) == 0 {
-        return None;
-    }
-    let title = format!("{used} of at most {most} sockets in TIME_WAIT");
-    let wanted = most.saturating_mul(4).max(16_384).to_string();
-    let mut finding = Finding::new(&TIME_WAIT_BUCKETS, Severity::Warning, title)
+    let severity = match percent(used, most) {
+        MANY.. => Severity::Warning,
+        _ if grown > Some(0) => Severity::Warning,
+        _ if overflows > Some(0) => Severity::Notice,
+        _ => return None,
+    };
+    let title = match severity {
+        Severity::Notice => {
+            format!("TIME_WAIT was cut short {} times since the start", overflows.unwrap_or(0))
+        }
+        _ => format!("{used} of at most {most} sockets in TIME_WAIT and closed FIN_WAIT2"),
+    };
+    let finding = Finding::new(&TIME_WAIT_BUCKETS, severity, title)
         .of(namespace.inode)
         .with("used", used)
         .with("limit", most)
         .with("overflows_grown", grown)
-        .with("overflows", namespace.after.get("TcpExt", "TCPTimeWaitOverflow"))
-        .advise("raise the limit", Some(namespace.set(BUCKETS, &wanted)));
+        .with("overflows", overflows);
+    Some(if severity == Severity::Notice { finding } else { with_more(finding, namespace, most) })
+}
+
+fn with_more(finding: Finding, namespace: &Namespace, most: u64) -> Finding {
+    let wanted = most.saturating_mul(4).max(16_384).to_string();
+    let mut finding = finding.advise("raise the limit", namespace.set(BUCKETS, &wanted));
     finding.changes.push(Change {
         sysctl: BUCKETS,
         value: wanted,
         why: "TIME_WAIT is cut short beyond it".into(),
     });
-    Some(finding)
+    finding
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::doctor::sysctl::Verdict;
+use crate::doctor::sysctl::{Verdict, Word};
 use crate::doctor::topic::Topic;
 use crate::output::cell::{flow, left, safe};
 use crate::output::escape::write_line;
@@ -49,7 +49,7 @@ fn of_setting(verdict: &Verdict) -> Vec<(&'static str, String)> {
     vec![
         ("value", known(&verdict.value)),
         ("default", known(&verdict.default)),
-        ("verdict", format!("{}: {}", verdict.word.token(), verdict.why)),
+        ("verdict", judgement(verdict)),
         ("does", sysctl.does.to_owned()),
         ("advised", sysctl.advice_says.to_owned()),
         ("helps", sysctl.helps.to_owned()),
@@ -57,6 +57,14 @@ fn of_setting(verdict: &Verdict) -> Vec<(&'static str, String)> {
         ("scope", sysctl.scope.sentence().to_owned()),
         ("source", sysctl.source.to_owned()),
     ]
+}
+
+/// What can be said of a value without a look at the host.
+fn judgement(verdict: &Verdict) -> String {
+    match verdict.word {
+        Word::Leave | Word::Change => String::new(),
+        word => format!("{}: {}", word.token(), verdict.why),
+    }
 }
 
 /// For people.

@@ -1,5 +1,6 @@
 //! For people: what is wrong first, in blocks; then what looks fine, a line each; then settings.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use crate::doctor::diagnosis::Diagnosis;
@@ -14,6 +15,8 @@ use super::Style;
 
 /// Columns of the words before each part of a finding.
 const LABEL: usize = 10;
+/// Findings of one topic and severity that are shown.
+const ALIKE: usize = 5;
 /// Columns of a verdict's token.
 const WORD: usize = 12;
 /// Columns of a topic's token.
@@ -24,9 +27,7 @@ const TOPIC: usize = 19;
 pub fn table(diagnosis: &Diagnosis, style: &Style) -> String {
     let mut text = Text { text: String::new(), style };
     text.heading(diagnosis);
-    for finding in diagnosis.findings.iter().filter(|own| own.severity != Severity::Ok) {
-        text.finding(finding);
-    }
+    text.bad(diagnosis);
     text.fine(diagnosis);
     text.unseen(diagnosis);
     match &diagnosis.advice {
@@ -60,18 +61,44 @@ impl Text<'_> {
             (number, word) => Some(count(number, word)),
         })
         .collect();
-        let found = if found.is_empty() { "nothing is wrong".to_owned() } else { found.join(", ") };
+        let found = match (found.is_empty(), diagnosis.unseen.is_empty()) {
+            (true, true) => "nothing is wrong".to_owned(),
+            (true, false) => "nothing wrong is seen".to_owned(),
+            _ => found.join(", "),
+        };
         let line = format!(
             "tcptrace doctor · {found} · {}, {} · watched {} · {}",
             count(diagnosis.sockets, "socket"),
-            count(diagnosis.namespaces, "network namespace"),
+            count(diagnosis.namespaces, "namespace"),
             duration(diagnosis.window_ns),
             clock(diagnosis.wall_ns, &self.style.zone)
         );
         self.line(&paint::heading(&cut(&line, self.style.width), self.style.color));
     }
 
-    fn finding(&mut self, finding: &Finding) {
+    /// What is wrong. Of one topic and severity some are shown, and what it means is said once.
+    fn bad(&mut self, diagnosis: &Diagnosis) {
+        let mut shown: HashMap<(&str, Severity), usize> = HashMap::new();
+        let mut explained = HashSet::new();
+        for finding in diagnosis.findings.iter().filter(|own| own.severity != Severity::Ok) {
+            let count = shown.entry((finding.topic.id, finding.severity)).or_default();
+            *count += 1;
+            if *count <= ALIKE || self.style.width == usize::MAX {
+                self.finding(finding, explained.insert(finding.topic.id));
+            }
+        }
+        let more = shown.iter().filter(|(_, count)| **count > ALIKE);
+        let mut more: Vec<_> = more.map(|((id, _), count)| (*id, count - ALIKE)).collect();
+        more.sort_unstable();
+        if self.style.width != usize::MAX {
+            for (id, count) in more {
+                self.line("");
+                self.line(&format!("{count} more of {id} (-w shows all)"));
+            }
+        }
+    }
+
+    fn finding(&mut self, finding: &Finding, explains: bool) {
         let word = finding.severity.token().to_uppercase();
         let place =
             finding.netns.map_or_else(String::new, |own| format!(" · network namespace {own}"));
@@ -85,7 +112,9 @@ impl Text<'_> {
         for (culprit, label) in finding.culprits.iter().zip(first("who")) {
             self.part(label, &who(culprit));
         }
-        self.part("why", finding.topic.explanation);
+        if explains {
+            self.part("why", finding.topic.explanation);
+        }
         for (advice, label) in finding.advice.iter().zip(first("do")) {
             self.part(label, &safe(&advice.what));
             if let Some(command) = &advice.command {
@@ -94,7 +123,7 @@ impl Text<'_> {
                 self.line(&format!("{:width$}{command}", "", width = LABEL + 4));
             }
         }
-        if !finding.topic.leave.is_empty() {
+        if explains && !finding.topic.leave.is_empty() {
             self.part("leave", finding.topic.leave);
         }
     }
@@ -122,6 +151,10 @@ impl Text<'_> {
         for finding in fine {
             let line = format!("  {}{}", left(finding.topic.id, TOPIC), safe(&finding.title));
             self.line(&cut(&line, self.style.width));
+            for culprit in &finding.culprits {
+                let line = format!("{:width$}{}", "", who(culprit), width = TOPIC + 4);
+                self.line(&cut(&line, self.style.width));
+            }
         }
     }
 
@@ -147,7 +180,7 @@ impl Text<'_> {
         }
         self.line("");
         let heading = format!(
-            "Settings that pages about this name, in network namespace {} (--explain NAME says more)",
+            "Settings that such pages name, in network namespace {} (--explain NAME says more)",
             diagnosis.judged
         );
         self.line(&paint::heading(&heading, self.style.color));

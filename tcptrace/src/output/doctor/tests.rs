@@ -122,6 +122,9 @@ fn a_host_where_nothing_is_wrong_is_told_so() {
     fine.findings.retain(|finding| finding.severity == Severity::Ok);
     assert!(!fine.is_ill() && diagnosis().is_ill());
     let text = table(&fine, &style());
+    assert!(text.starts_with("tcptrace doctor · nothing wrong is seen"), "{text}");
+    fine.unseen.clear();
+    let text = table(&fine, &style());
     assert!(text.starts_with("tcptrace doctor · nothing is wrong"), "{text}");
 }
 
