@@ -191,6 +191,15 @@ fn a_short_queue_of_the_programs_own_is_no_matter_of_somaxconn() -> Result<()> {
     client.tell(&format!("connect waiting {to} 3"))?;
     let found = doctor(&pair).wait_warning("accept-queue")?;
     ensure!(blames(&found, server.pid()) && changes(&found).is_empty(), "{found:#}");
+    let place = pair.a.inode()?.to_string();
+    let args = ["doctor", "--exit-code", "--duration", "300ms", "--netns", &place];
+    let finished = run(command(&args)?)?.expect_code(1)?;
+    let text: String = finished.stdout.iter().map(|line| line.text() + "\n").collect();
+    ensure!(text.contains("\nWARNING  accept-queue"), "{text}");
+    ensure!(
+        text.lines().all(|line| line.chars().count() <= 100 || line.starts_with("    ")),
+        "{text}"
+    );
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod frame;
 pub mod hist;
 mod json;
 mod own;
+mod page;
 mod paint;
 pub mod stream;
 mod svg;

@@ -1,3 +1,4 @@
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use super::*;
