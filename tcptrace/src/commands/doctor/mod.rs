@@ -1,8 +1,11 @@
 //! `tcptrace doctor`.
 
+mod before;
 mod gather;
 mod holders;
 mod host;
+mod inside;
+mod question;
 mod settings;
 
 use std::fs;
@@ -25,7 +28,8 @@ use crate::kernel::privilege::{Work, keep_for};
 use crate::lifecycle::socket::State;
 use crate::output::doctor::{Style, explain, explain_json, json, table};
 
-use self::gather::{Question, gather};
+use self::gather::gather;
+use self::question::Question;
 use self::settings::{Settings, names};
 use super::color;
 use super::log;
