@@ -10,6 +10,8 @@ use tcptrace_tests::tool::{Running, is_leak};
 use tcptrace_tests::wait::until;
 
 const CONNECTIONS: usize = 800;
+/// Connections before anybody comes in between.
+const FIRST: usize = 3;
 
 /// A server accepts in one place, while another program on its CPU, which goes first, connects and
 /// accepts in two others: each of the server's sockets has the one stack of its server.
@@ -18,14 +20,18 @@ fn one_place_has_one_stack() -> Result<()> {
     let pair = NetPair::new()?;
     let place = pair.a.path().display().to_string();
     let mut running = Running::leaks(&["--netns", &place])?;
-    let (a, count) = (pair.a.v4.to_string(), CONNECTIONS.to_string());
+    let a = pair.a.v4.to_string();
+    let count = (CONNECTIONS + FIRST).to_string();
     let server = Scenario::spawn(&pair.a, &["accept-many", "--addr", &a, "--count", &count])?;
     let to = format!("{a}:{}", server.fact("port")?);
-    let intruder =
-        Scenario::spawn(&pair.b, &["intrude", "--addr", "127.0.0.1", "--for-ms", "8000"])?;
+    // By these the tool learns to walk the server's stack.
+    let mut first = connect(&pair, &to, FIRST)?;
+    first.tell("finish")?;
+    running.wait_leak("the first", |leak| (leak["open_stack"]["status"] == "ok").then_some(()))?;
+    let args = ["intrude", "--addr", "127.0.0.1", "--for-ms", "8000"];
+    let intruder = Scenario::spawn(&pair.b, &args)?;
     intruder.fact("ready")?;
-    let mut client = Scenario::spawn(&pair.b, &["connect", "--connect", &to, "--count", &count])?;
-    client.fact("ready")?;
+    let mut client = connect(&pair, &to, CONNECTIONS)?;
     server.fact("accepted_all")?;
     client.tell("finish")?;
     let intrusions: u64 = intruder.parsed("intrusions")?;
@@ -40,6 +46,13 @@ fn one_place_has_one_stack() -> Result<()> {
     let summary = running.interrupt()?.expect_code(0)?.summary()?;
     ensure!(summary["lost"]["stack_lost"] == 0, "{summary}");
     Ok(())
+}
+
+fn connect(pair: &NetPair, to: &str, count: usize) -> Result<Scenario> {
+    let count = count.to_string();
+    let client = Scenario::spawn(&pair.b, &["connect", "--connect", to, "--count", &count])?;
+    client.fact("ready")?;
+    Ok(client)
 }
 
 /// How often each stack is told, by status and function names.
