@@ -94,10 +94,8 @@ fn by_idleness(facts: &Facts) -> Option<Vec<Leaking>> {
 }
 
 fn found(facts: &Facts, leaking: &[Leaking], topic: &'static Topic) -> Option<Finding> {
-    let oldest = leaking.iter().filter_map(|own| own.age_ns).max();
-    if leaking.is_empty() {
-        return None;
-    }
+    // `None`: there is none.
+    let oldest = leaking.iter().map(|own| own.age_ns).max()?;
     let culprits = culprits(leaking);
     let whose = whose(&culprits, leaking.len());
     let mut holders = leaking.iter().flat_map(|own| &own.holders);
@@ -127,12 +125,12 @@ fn whose(culprits: &[Culprit], total: usize) -> String {
     let Some((first, pid)) = culprits.first().and_then(|own| Some((own, own.pid?))) else {
         return String::new();
     };
-    let most = if culprits.len() == 1 { "" } else { "the most of them " };
-    let verb = if total == 1 { "held" } else { "all held" };
-    match most {
-        "" => format!(", {verb} by {}[{pid}]", first.comm),
-        most => format!(", {most}held by {}[{pid}]", first.comm),
-    }
+    let share = match (culprits.len(), total) {
+        (1, 1) => "",
+        (1, _) => "all ",
+        _ => "the most of them ",
+    };
+    format!(", {share}held by {}[{pid}]", first.comm)
 }
 
 fn is_in_danger(facts: &Facts, pid: u32) -> bool {

@@ -139,42 +139,76 @@ fn half_open(tally: &Tally) -> u64 {
     tally.count(State::SynRecv) + tally.count(State::NewSynRecv)
 }
 
+/// Handshakes of a namespace.
+struct Handshakes {
+    half_open: u64,
+    /// Of these those whose answer was sent again.
+    unanswered: u64,
+    /// SYN cookies sent in all.
+    sent: u64,
+    /// SYN cookies sent while doctor watched.
+    cookies: u64,
+    /// Requests dropped while doctor watched.
+    dropped: u64,
+    /// The port with the most.
+    port: Option<u16>,
+}
+
+impl Handshakes {
+    fn of(namespace: &Namespace, tally: &Tally) -> Self {
+        let grown = |name| namespace.grown("TcpExt", name).unwrap_or(0);
+        Self {
+            half_open: half_open(tally),
+            unanswered: tally.half_open.values().map(|share| share.those).sum(),
+            sent: namespace.after.get("TcpExt", "SyncookiesSent").unwrap_or(0),
+            cookies: grown("SyncookiesSent"),
+            dropped: grown("TCPReqQFullDrop"),
+            port: most(&tally.half_open, |share| share.all).first().map(|(port, _)| *port),
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        if self.cookies + self.dropped > 0 || self.unanswered >= FLOOD {
+            Severity::Warning
+        } else if self.half_open >= FLOOD || self.sent > 0 {
+            Severity::Notice
+        } else {
+            Severity::Ok
+        }
+    }
+
+    fn title(&self) -> String {
+        let Self { half_open, sent, cookies, dropped, .. } = self;
+        let at =
+            self.port.map_or_else(String::new, |port| format!(", most of them at port {port}"));
+        if cookies + dropped > 0 {
+            format!("{cookies} SYN cookies were sent and {dropped} handshakes dropped just now{at}")
+        } else if *half_open < FLOOD {
+            format!("{sent} SYN cookies were sent since the start, none just now")
+        } else {
+            format!("{half_open} handshakes wait for their last packet{at}")
+        }
+    }
+}
+
 fn flood(facts: &Facts, namespace: &Namespace, tally: &Tally) -> Option<Finding> {
-    let half_open = half_open(tally);
-    let grown = |name| namespace.grown("TcpExt", name).unwrap_or(0);
-    let (cookies, dropped) = (grown("SyncookiesSent"), grown("TCPReqQFullDrop"));
-    let sent = namespace.after.get("TcpExt", "SyncookiesSent").unwrap_or(0);
-    let unanswered: u64 = tally.half_open.values().map(|share| share.those).sum();
-    let severity = match half_open {
-        _ if cookies + dropped > 0 || unanswered >= FLOOD => Severity::Warning,
-        FLOOD.. => Severity::Notice,
-        _ if sent > 0 => Severity::Notice,
-        _ => return None,
-    };
-    let port = most(&tally.half_open, |share| share.all).first().map(|(port, _)| *port);
-    let at = port.map_or_else(String::new, |port| format!(", most of them at port {port}"));
-    let title = if cookies + dropped > 0 {
-        format!("{cookies} SYN cookies were sent and {dropped} handshakes dropped just now{at}")
-    } else if half_open < FLOOD {
-        format!("{sent} SYN cookies were sent since the start, none just now")
-    } else {
-        format!("{half_open} handshakes wait for their last packet{at}")
-    };
-    let listeners: Vec<u32> = tally
-        .listeners
-        .iter()
-        .filter(|own| Some(own.local.port()) == port)
-        .map(|own| own.inode)
-        .collect();
-    let finding = Finding::new(&SYN_QUEUE, severity, title)
+    let handshakes = Handshakes::of(namespace, tally);
+    let severity = handshakes.severity();
+    if severity == Severity::Ok {
+        return None;
+    }
+    let listeners = tally.listeners.iter();
+    let there = listeners.filter(|own| Some(own.local.port()) == handshakes.port);
+    let inodes: Vec<u32> = there.map(|own| own.inode).collect();
+    let finding = Finding::new(&SYN_QUEUE, severity, handshakes.title())
         .of(namespace.inode)
-        .with("syn_recv", half_open)
-        .with("unanswered", unanswered)
-        .with("cookies_sent", sent)
-        .with("cookies_grown", cookies)
-        .with("dropped_grown", dropped)
+        .with("syn_recv", handshakes.half_open)
+        .with("unanswered", handshakes.unanswered)
+        .with("cookies_sent", handshakes.sent)
+        .with("cookies_grown", handshakes.cookies)
+        .with("dropped_grown", handshakes.dropped)
         .with("max_syn_backlog", namespace.number("net.ipv4.tcp_max_syn_backlog"))
-        .blame(facts.blame(&listeners, "listens there"));
+        .blame(facts.blame(&inodes, "listens there"));
     Some(advised(finding, namespace, severity))
 }
 
