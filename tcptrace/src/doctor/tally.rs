@@ -1,7 +1,7 @@
 //! The sockets of one network namespace, counted as they are shown; few of them are kept.
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::ports::Ephemeral;
 use crate::lifecycle::socket::State;
@@ -49,8 +49,8 @@ pub struct Seen {
     pub send_queue: u32,
     /// Its timer.
     pub timer: Timer,
-    /// Since when nothing has come or gone, ns: the least and the most that it can be.
-    pub idle_ns: Option<(u64, u64)>,
+    /// For how long nothing has come or gone, ns; `None`: not told.
+    pub idle_ns: Option<u64>,
 }
 
 /// A listener and its queue.
@@ -104,7 +104,8 @@ pub struct Tally {
     states: HashMap<State, u64>,
     /// Listeners.
     pub listeners: Vec<Listener>,
-    listening: HashSet<u16>,
+    /// Where they listen.
+    listening: HashSet<Place>,
     /// Those in TIME_WAIT whose connections this side has accepted, by the local end.
     pub time_wait_served: HashMap<Place, u64>,
     /// Those in TIME_WAIT that this side had connected, by destination.
@@ -136,7 +137,7 @@ impl Tally {
     /// Takes up a listener; all of them come before the first other socket.
     pub fn add_listener(&mut self, seen: &Seen) {
         *self.states.entry(State::Listen).or_default() += 1;
-        self.listening.insert(seen.local.port());
+        self.listening.insert(seen.local);
         self.listeners.push(Listener {
             local: seen.local,
             inode: seen.inode,
@@ -190,9 +191,8 @@ impl Tally {
 
     fn add_connecting(&mut self, seen: &Seen) {
         self.connecting.entry(seen.remote).or_default().add(is_retried(seen));
-        let inodes = self.unanswered.entry(seen.remote).or_default();
-        if is_retried(seen) && inodes.len() < MOST_USERS {
-            inodes.push(seen.inode);
+        if is_retried(seen) {
+            add_some(self.unanswered.entry(seen.remote).or_default(), seen.inode);
         }
     }
 
@@ -206,7 +206,7 @@ impl Tally {
     }
 
     fn add_idle(&mut self, seen: &Seen, is_called: bool, min_idle_ns: u64) {
-        let Some((idle_ns, _)) = seen.idle_ns.filter(|(least, _)| *least >= min_idle_ns) else {
+        let Some(idle_ns) = seen.idle_ns.filter(|idle_ns| *idle_ns >= min_idle_ns) else {
             return;
         };
         if seen.timer != Timer::None {
@@ -215,9 +215,7 @@ impl Tally {
         let idle = self.idle.entry(if is_called { seen.remote } else { seen.local }).or_default();
         idle.count += 1;
         idle.longest_ns = idle.longest_ns.max(idle_ns);
-        if idle.inodes.len() < MOST_USERS {
-            idle.inodes.push(seen.inode);
-        }
+        add_some(&mut idle.inodes, seen.inode);
     }
 
     fn add_user(&mut self, seen: &Seen) {
@@ -225,10 +223,7 @@ impl Tally {
         if !has_room && !self.users.contains_key(&seen.remote) {
             return;
         }
-        let users = self.users.entry(seen.remote).or_default();
-        if users.len() < MOST_USERS {
-            users.push(seen.inode);
-        }
+        add_some(self.users.entry(seen.remote).or_default(), seen.inode);
     }
 
     /// How many sockets are in a state.
@@ -270,7 +265,9 @@ impl Tally {
     /// Whether somebody listens at a place.
     #[must_use]
     pub fn listens_at(&self, place: &Place) -> bool {
-        self.listening.contains(&place.port()) && !self.listeners_at(place).is_empty()
+        let everywhere = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        let mut addresses = everywhere.into_iter().chain([place.ip()]);
+        addresses.any(|address| self.listening.contains(&Place::new(address, place.port())))
     }
 
     /// Whether a place is on this host, and its socket is gone.
@@ -289,6 +286,13 @@ impl Share {
 
 fn add<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u64>, key: K) {
     *counts.entry(key).or_default() += 1;
+}
+
+/// Some are enough to tell whose they are.
+fn add_some(inodes: &mut Vec<u32>, inode: u32) {
+    if inodes.len() < MOST_USERS {
+        inodes.push(inode);
+    }
 }
 
 fn is_retried(seen: &Seen) -> bool {
@@ -377,7 +381,7 @@ pub(super) mod tests {
     #[test]
     fn idle_is_who_has_no_timer_for_long_enough() {
         let socket = seen(State::Established, "10.0.0.1:40001", "10.0.0.9:5432");
-        let idle = |idle_ns, timer| Seen { idle_ns: Some((idle_ns, idle_ns)), timer, ..socket };
+        let idle = |idle_ns, timer| Seen { idle_ns: Some(idle_ns), timer, ..socket };
         let tally = tally(&[
             idle(1500, Timer::None),
             idle(2500, Timer::None),

@@ -141,7 +141,7 @@ fn seen(response: &InetResponse) -> Option<Seen> {
         timer: timer(header),
         idle_ns: response.nlas.iter().find_map(|own| match own {
             Nla::TcpInfo(info) => {
-                Some(idle([info.last_data_recv, info.last_data_sent], info.last_ack_recv))
+                Some(idle([info.last_data_recv, info.last_data_sent, info.last_ack_recv]))
             }
             _ => None,
         }),
@@ -160,10 +160,8 @@ fn timer(header: &InetResponseHeader) -> Timer {
     }
 }
 
-/// Nothing has come or gone since the last of these, all in ms. Acknowledgements count as little as they may:
-/// they answer what this side sends, keepalive among it.
-fn idle([received, sent]: [u32; 2], acknowledged: u32) -> (u64, u64) {
-    let data = received.min(sent);
-    let least = data.min(acknowledged);
-    (u64::from(least) * NS_PER_MS, u64::from(data) * NS_PER_MS)
+/// Nothing has come or gone since the last of these, all in ms. Acknowledgements count too, though
+/// they may answer what this side sends, keepalive among it: so it is at least so long.
+fn idle(last: [u32; 3]) -> u64 {
+    last.into_iter().min().map_or(0, u64::from) * NS_PER_MS
 }

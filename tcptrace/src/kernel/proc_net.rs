@@ -27,8 +27,9 @@ pub fn counters() -> Counters {
 /// left out.
 #[must_use]
 pub fn sysctls<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, String> {
+    let mut buffer = vec![0; LONGEST];
     let value = |name: &str| {
-        let text = value(&path(name))?;
+        let text = value(&path(name), &mut buffer)?;
         Some((name.to_owned(), text.split_whitespace().collect::<Vec<_>>().join(" ")))
     };
     names.into_iter().filter_map(value).collect()
@@ -36,9 +37,8 @@ pub fn sysctls<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeMap<String,
 
 /// The kernel gives a value to one read, and nothing to the next: what did not fit is lost. What
 /// fills the buffer may be cut, and counts as not known.
-fn value(path: &Path) -> Option<String> {
-    let mut buffer = vec![0; LONGEST];
-    let length = File::open(path).ok()?.read(&mut buffer).ok()?;
+fn value(path: &Path, buffer: &mut [u8]) -> Option<String> {
+    let length = File::open(path).ok()?.read(buffer).ok()?;
     let text = buffer.get(..length).filter(|text| text.len() < LONGEST)?;
     Some(String::from_utf8_lossy(text).into_owned())
 }

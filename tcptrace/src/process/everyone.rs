@@ -27,13 +27,14 @@ fn directory(pid: u32) -> PathBuf {
 
 fn look_at(pid: u32, dir: &Path) -> Option<Process> {
     let stat = stat::read(dir)?;
+    let (fd_limit, fd_hard_limit) = fds::limits(dir);
     Some(Process {
         pid,
         start_ticks: stat.start_ticks,
         comm: from_bytes(&stat.comm),
         fds: Some(fds::used(dir)?),
-        fd_limit: fds::soft_limit(dir),
-        fd_hard_limit: fds::hard_limit(dir),
+        fd_limit,
+        fd_hard_limit,
         ..Process::default()
     })
 }

@@ -24,13 +24,15 @@ pub fn used(dir: &Path) -> Option<u64> {
 /// Soft limit of open descriptors; `u64::MAX`: none.
 #[must_use]
 pub fn soft_limit(dir: &Path) -> Option<u64> {
-    parse_soft_limit(&read::bytes(&dir.join("limits"), LIMITS_BYTES)?)
+    limits(dir).0
 }
 
-/// Hard limit of open descriptors, up to which the process may lift the soft one; `u64::MAX`: none.
+/// Soft limit of open descriptors, and the hard one, up to which the process may lift the other;
+/// `u64::MAX`: none.
 #[must_use]
-pub fn hard_limit(dir: &Path) -> Option<u64> {
-    parse_limit(&read::bytes(&dir.join("limits"), LIMITS_BYTES)?, 1)
+pub fn limits(dir: &Path) -> (Option<u64>, Option<u64>) {
+    let text = read::bytes(&dir.join("limits"), LIMITS_BYTES).unwrap_or_default();
+    (parse_soft_limit(&text), parse_limit(&text, 1))
 }
 
 /// Soft limit of open descriptors in the text of `/proc/PID/limits`; `u64::MAX`: none.

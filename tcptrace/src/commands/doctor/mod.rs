@@ -37,6 +37,7 @@ use super::look::{Ask, Lookout};
 use super::notices::Notices;
 use super::outcome::Outcome;
 use super::plan::{DoctorPlan, Explained, Format};
+use super::watch::nanos;
 
 /// A file of settings is no longer than this; sysctl.conf(5) files have some dozens of lines.
 const FILE_BYTES: u64 = 1 << 20;
@@ -66,13 +67,13 @@ pub fn run(plan: &DoctorPlan, out: &mut dyn Write) -> Result<Outcome> {
 fn diagnose(plan: &DoctorPlan) -> Result<(Diagnosis, Settings)> {
     let netns: Vec<u32> = plan.netns.iter().map(inode_of).collect::<Result<_>>()?;
     let host = Host::look();
-    let min_age_ns = nanoseconds(plan.min_age);
+    let min_age_ns = nanos(plan.min_age);
     let (lookout, mut notices) = eyes(&host, &netns, min_age_ns);
     keep_for(Work::Doctor)?;
     let sysctls: Vec<&str> = names().collect();
     let question = Question {
         window: plan.window,
-        min_idle_ns: nanoseconds(plan.min_idle),
+        min_idle_ns: nanos(plan.min_idle),
         min_age_ns,
         netns: &netns,
         sysctls: &sysctls,
@@ -140,10 +141,6 @@ fn judged<'a>(facts: &'a Facts, netns: &[u32]) -> Option<&'a Namespace> {
         [only] => own.inode == *only,
         _ => own.is_own,
     })
-}
-
-fn nanoseconds(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {

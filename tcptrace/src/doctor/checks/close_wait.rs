@@ -78,10 +78,9 @@ fn leaking(leak: &Leak) -> Leaking {
 fn by_idleness(facts: &Facts) -> Option<Vec<Leaking>> {
     facts.read_namespaces().next()?;
     let sockets = facts.read_namespaces().flat_map(|(_, tally)| &tally.close_wait);
-    let age = |seen: &Seen| seen.idle_ns.map(|(least, _)| least);
-    let old = sockets.filter(|seen| age(seen).is_some_and(|age| age >= facts.min_age_ns));
+    let old = sockets.filter(|seen| seen.idle_ns.is_some_and(|age| age >= facts.min_age_ns));
     let leaking = old.map(|seen| Leaking {
-        age_ns: age(seen),
+        age_ns: seen.idle_ns,
         cause: None,
         holders: facts
             .holders_of(&[seen.inode])
