@@ -1,5 +1,6 @@
 //! Gathering the facts: what counts is read twice, what is there once, at the end.
 
+use std::collections::BTreeMap;
 use std::thread;
 
 use anyhow::Result;
@@ -8,7 +9,6 @@ use crate::commands::clock::wall_ns;
 use crate::commands::look::Lookout;
 use crate::commands::notices::Notices;
 use crate::doctor::facts::{Facts, Namespace};
-use crate::kernel::proc_net::{counters, sysctls};
 use crate::lifecycle::names::fill_in;
 use crate::lifecycle::report::Leak;
 use crate::process::Processes;
@@ -39,11 +39,12 @@ pub fn gather(
     for process in &mut held.processes {
         process.fds_before = before.fds.get(&(process.pid, process.start_ticks)).copied();
     }
-    let own = own_namespace(question.sysctls, &namespaces);
+    // What all namespaces share is in each.
+    let counters = namespaces.first().map(|own| own.after.clone()).unwrap_or_default();
     Ok(Facts {
         wall_ns: wall_ns(),
         window_ns,
-        host: host::look(&own.after, own.sysctls),
+        host: host::look(&counters, settings_of_host(&namespaces)),
         namespaces,
         processes: held.processes,
         holders: held.by_inode,
@@ -71,12 +72,11 @@ fn leaks(lookout: &mut Lookout, notices: &mut Notices) -> Option<Vec<Leak>> {
     }
 }
 
-/// What holds for the whole host: read in the own namespace, and what only the first one shows there,
-/// should it be among those that were seen.
-fn own_namespace(names: &[&str], seen: &[Namespace]) -> Namespace {
-    let mut own = sysctls(names.iter().copied());
+/// The settings that hold for the whole host; some of them only the first namespace shows.
+fn settings_of_host(seen: &[Namespace]) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
     for (name, value) in seen.iter().flat_map(|namespace| &namespace.sysctls) {
-        own.entry(name.clone()).or_insert_with(|| value.clone());
+        settings.entry(name.clone()).or_insert_with(|| value.clone());
     }
-    Namespace { sysctls: own, after: counters(), ..Namespace::default() }
+    settings
 }

@@ -5,7 +5,7 @@ use crate::doctor::finding::{Change, Finding, Severity};
 use crate::doctor::tally::{Route, Share, Tally, most};
 use crate::doctor::topic::EPHEMERAL_PORTS;
 
-use super::grade::{or_fine, percent};
+use super::grade::{or_fine, percent, propose};
 
 /// Percentages of the ports.
 const MANY: u64 = 80;
@@ -103,11 +103,7 @@ fn running_out(
 }
 
 /// What tcp_tw_reuse would do for it.
-fn with_reuse(
-    mut finding: Finding,
-    namespace: &Namespace,
-    (route, used): (Route, Share),
-) -> Finding {
+fn with_reuse(finding: Finding, namespace: &Namespace, (route, used): (Route, Share)) -> Finding {
     let is_little = used.those * 2 < used.all;
     if is_little || is_reused(namespace, &route) || namespace.number(REUSE).is_none() {
         return finding;
@@ -115,19 +111,17 @@ fn with_reuse(
     if namespace.number("net.ipv4.tcp_timestamps") == Some(0) {
         return finding.advise("tcp_tw_reuse has no effect here: tcp_timestamps is 0", None);
     }
-    finding.changes.push(Change {
+    let change = Change {
         sysctl: REUSE,
         value: "1".to_owned(),
         why: "most of these ports are in TIME_WAIT, and connect() may then take one after a second"
             .into(),
-    });
-    finding.advise(
-        "let connect() take ports in TIME_WAIT again; safe where both sides send timestamps",
-        namespace.set(REUSE, "1"),
-    )
+    };
+    let what = "let connect() take ports in TIME_WAIT again; safe where both sides send timestamps";
+    propose(finding, namespace, what, change)
 }
 
-fn with_more_ports(mut finding: Finding, namespace: &Namespace) -> Finding {
+fn with_more_ports(finding: Finding, namespace: &Namespace) -> Finding {
     let is_narrow = namespace.ephemeral().is_some_and(|ports| {
         let (low, high) = ports.ends();
         high - low < 65_535 - 10_240
@@ -135,12 +129,12 @@ fn with_more_ports(mut finding: Finding, namespace: &Namespace) -> Finding {
     if !is_narrow {
         return finding.advise("there is no wider range worth having: add an address", None);
     }
-    finding.changes.push(Change {
+    let change = Change {
         sysctl: RANGE,
         value: WIDE.to_owned(),
         why: "the range is narrow; ports on which services listen belong into \
               ip_local_reserved_ports"
             .into(),
-    });
-    finding.advise("widen the range of ports", namespace.set(RANGE, WIDE))
+    };
+    propose(finding, namespace, "widen the range of ports", change)
 }

@@ -7,7 +7,7 @@ use crate::doctor::topic::{ACCEPT_QUEUE, SYN_QUEUE};
 use crate::lifecycle::socket::State;
 use crate::lifecycle::wording::count;
 
-use super::grade::{or_fine, percent};
+use super::grade::{in_each, percent, propose};
 
 /// Percentage of a queue from which on it is worth a word.
 const MANY: u64 = 80;
@@ -17,26 +17,24 @@ const SOMAXCONN: &str = "net.core.somaxconn";
 
 /// Listeners whose queue is full or nearly, and drops that no queue shows any more.
 pub fn accept(facts: &Facts) -> Vec<Finding> {
-    if facts.read_namespaces().next().is_none() {
-        return Vec::new();
-    }
-    let has_counters = facts.read_namespaces().all(|(namespace, _)| !namespace.after.is_empty());
-    let mut findings = Vec::new();
-    for (namespace, tally) in facts.read_namespaces() {
-        let full = tally.listeners.iter().filter_map(|own| waiting(facts, namespace, own));
-        let before = findings.len();
-        findings.extend(full);
-        if findings.len() == before {
-            findings.extend(dropped(namespace));
-        }
-    }
-    or_fine(findings, &ACCEPT_QUEUE, || {
+    let check = |namespace, tally: &Tally| {
+        let listeners = tally.listeners.iter();
+        let full: Vec<Finding> =
+            listeners.filter_map(|own| waiting(facts, namespace, own)).collect();
+        if full.is_empty() { dropped(namespace).into_iter().collect() } else { full }
+    };
+    in_each(facts, &ACCEPT_QUEUE, check, || {
         let listeners: usize =
             facts.read_namespaces().map(|(_, tally)| tally.listeners.len()).sum();
         let listeners = count(listeners as u64, "listener");
-        let dropped = if has_counters { " and nothing was dropped" } else { "" };
+        let dropped = if has_counters(facts) { " and nothing was dropped" } else { "" };
         format!("{listeners}, no queue is full{dropped}")
     })
+}
+
+/// Whether the counters of each namespace could be read.
+fn has_counters(facts: &Facts) -> bool {
+    facts.read_namespaces().all(|(namespace, _)| !namespace.after.is_empty())
 }
 
 fn waiting(facts: &Facts, namespace: &Namespace, listener: &Listener) -> Option<Finding> {
@@ -73,7 +71,7 @@ fn waiting(facts: &Facts, namespace: &Namespace, listener: &Listener) -> Option<
 }
 
 /// What a longer queue takes: the program's own argument, and somaxconn where that has cut it.
-fn with_longer_queue(mut finding: Finding, namespace: &Namespace, limit: u32) -> Finding {
+fn with_longer_queue(finding: Finding, namespace: &Namespace, limit: u32) -> Finding {
     let somaxconn = namespace.number(SOMAXCONN);
     if somaxconn != Some(u64::from(limit)) {
         let what = format!(
@@ -82,17 +80,15 @@ fn with_longer_queue(mut finding: Finding, namespace: &Namespace, limit: u32) ->
         );
         return finding.advise(what, None);
     }
-    let wanted = u64::from(limit).saturating_mul(8).max(4096).to_string();
-    finding.changes.push(Change {
+    let change = Change {
         sysctl: SOMAXCONN,
-        value: wanted.clone(),
-        why:
-            "a listener's queue is as long as this allows, so the program may have asked for more; \
-              it takes a new listen()"
-                .into(),
-    });
-    let command = namespace.set(SOMAXCONN, &wanted);
-    finding.advise("for bursts alone: allow longer queues, then restart the program", command)
+        value: u64::from(limit).saturating_mul(8).max(4096).to_string(),
+        why: "a listener's queue is as long as this allows, so the program may have asked for \
+              more; it takes a new listen()"
+            .into(),
+    };
+    let what = "for bursts alone: allow longer queues, then restart the program";
+    propose(finding, namespace, what, change)
 }
 
 /// Drops while doctor watched, or before, where no queue is full now.
@@ -121,18 +117,16 @@ fn dropped(namespace: &Namespace) -> Option<Finding> {
 
 /// Handshakes that do not end.
 pub fn syn(facts: &Facts) -> Vec<Finding> {
-    let read: Vec<_> = facts.read_namespaces().collect();
-    if read.is_empty() {
-        return Vec::new();
-    }
-    let findings: Vec<_> =
-        read.iter().filter_map(|(namespace, tally)| flood(facts, namespace, tally)).collect();
-    or_fine(findings, &SYN_QUEUE, || {
-        let half_open: u64 = read.iter().map(|(_, tally)| half_open(tally)).sum();
-        let has_counters = read.iter().all(|(namespace, _)| !namespace.after.is_empty());
-        let cookies = if has_counters { ", no SYN cookie was sent" } else { "" };
-        format!("{} under way{cookies}", count(half_open, "handshake"))
-    })
+    in_each(
+        facts,
+        &SYN_QUEUE,
+        |namespace, tally| flood(facts, namespace, tally),
+        || {
+            let half_open: u64 = facts.read_namespaces().map(|(_, tally)| half_open(tally)).sum();
+            let cookies = if has_counters(facts) { ", no SYN cookie was sent" } else { "" };
+            format!("{} under way{cookies}", count(half_open, "handshake"))
+        },
+    )
 }
 
 fn half_open(tally: &Tally) -> u64 {
@@ -225,14 +219,8 @@ fn advised(finding: Finding, namespace: &Namespace, severity: Severity) -> Findi
         Some(2) => "at 2 every handshake is answered with a cookie, full queue or not",
         _ => return finding,
     };
-    let mut finding = finding.advise(
-        "let the kernel answer with cookies when a queue is full, and only then",
-        namespace.set("net.ipv4.tcp_syncookies", "1"),
-    );
-    finding.changes.push(Change {
-        sysctl: "net.ipv4.tcp_syncookies",
-        value: "1".to_owned(),
-        why: why.into(),
-    });
-    finding
+    let change =
+        Change { sysctl: "net.ipv4.tcp_syncookies", value: "1".to_owned(), why: why.into() };
+    let what = "let the kernel answer with cookies when a queue is full, and only then";
+    propose(finding, namespace, what, change)
 }

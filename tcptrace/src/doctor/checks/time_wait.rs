@@ -7,7 +7,7 @@ use crate::doctor::topic::{TIME_WAIT, TIME_WAIT_BUCKETS};
 use crate::lifecycle::socket::State;
 use crate::lifecycle::wording::count;
 
-use super::grade::{or_fine, percent};
+use super::grade::{or_fine, percent, propose};
 use super::ports::time_wait_hurts;
 
 /// Percentage of the buckets.
@@ -100,12 +100,10 @@ fn overflowing(namespace: &Namespace, tally: &Tally) -> Option<Finding> {
 }
 
 fn with_more(finding: Finding, namespace: &Namespace, most: u64) -> Finding {
-    let wanted = most.saturating_mul(4).max(16_384).to_string();
-    let mut finding = finding.advise("raise the limit", namespace.set(BUCKETS, &wanted));
-    finding.changes.push(Change {
+    let change = Change {
         sysctl: BUCKETS,
-        value: wanted,
+        value: most.saturating_mul(4).max(16_384).to_string(),
         why: "TIME_WAIT is cut short beyond it".into(),
-    });
-    finding
+    };
+    propose(finding, namespace, "raise the limit", change)
 }
