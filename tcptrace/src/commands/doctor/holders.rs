@@ -20,8 +20,6 @@ pub struct Held {
     pub by_inode: HashMap<u32, Vec<u32>>,
     /// Network namespaces that descriptors lead to.
     pub namespaces: Namespaces,
-    /// Whether a namespace could not be entered.
-    pub refused: bool,
 }
 
 impl Held {

@@ -28,10 +28,11 @@ pub fn namespaces(
     notices: &mut Notices,
 ) -> Result<Vec<Seen>> {
     let mut seen = Vec::new();
-    visit(question, netns::all(), held, before, &mut seen)?;
+    let mut refused = visit(question, netns::all(), held, before, &mut seen)?;
     let hidden = unread(&held.namespaces);
-    visit(question, hidden, held, before, &mut seen)?;
-    note_missed(question, held, &seen, notices);
+    refused |= visit(question, hidden, held, before, &mut seen)?;
+    let is_missed = held.namespaces.missed().any(|inode| question.wants(inode));
+    note_missed(question, refused || is_missed, &seen, notices);
     find_places(&mut seen);
     if seen.iter().any(|own| own.tally.is_none()) {
         notices.add(
@@ -42,13 +43,15 @@ pub fn namespaces(
     Ok(seen)
 }
 
+/// Whether any of them could not be entered.
 fn visit(
     question: &Question<'_>,
     namespaces: Vec<Namespace>,
     held: &mut Held,
     before: &Before,
     seen: &mut Vec<Seen>,
-) -> Result<()> {
+) -> Result<bool> {
+    let mut refused = false;
     tour(&question.wanted(namespaces), |namespace, entered| {
         match entered {
             Ok(()) => {
@@ -57,11 +60,12 @@ fn visit(
             }
             Err(error) => {
                 log::debug!("cannot enter namespace {}: {error}", namespace.inode);
-                held.refused = true;
+                refused = true;
             }
         }
         Ok(())
-    })
+    })?;
+    Ok(refused)
 }
 
 /// What a thread in a namespace reads there.
@@ -94,8 +98,8 @@ fn tally(namespace: &Seen, min_idle_ns: u64) -> Result<Tally> {
 }
 
 /// Namespaces that are wanted or there, and could not be read.
-fn note_missed(question: &Question<'_>, held: &Held, seen: &[Seen], notices: &mut Notices) {
-    if held.refused || held.namespaces.missed().any(|inode| question.wants(inode)) {
+fn note_missed(question: &Question<'_>, missed: bool, seen: &[Seen], notices: &mut Notices) {
+    if missed {
         notices.add(
             "namespace-unreadable",
             "there are network namespaces that cannot be entered; nothing is said of them (needs \

@@ -1,5 +1,8 @@
 //! Local ports for connections to one place.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
 use crate::doctor::facts::{Facts, Namespace};
 use crate::doctor::finding::{Change, Finding, Severity};
 use crate::doctor::tally::{Route, Share, Tally, most};
@@ -24,15 +27,18 @@ pub fn ephemeral(facts: &Facts) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     for (namespace, tally) in facts.read_namespaces() {
-        let Some(ports) = namespace.ephemeral() else { continue };
-        let routes = most(&tally.routes, |share| share.all).into_iter();
-        let routes = routes.map(|(route, _)| (route, tally.routes[&route]));
-        let full = routes.filter(|(route, share)| {
-            percent(taken(namespace, route, share), ports.count()) >= MANY
-        });
-        findings.extend(full.take(NAMED).map(|(route, share)| {
-            running_out(facts, namespace, tally, (route, share), ports.count())
-        }));
+        let Some(ports) = namespace.ephemeral().map(|ports| ports.count()) else { continue };
+        // A host may have a million routes, few of them full: these alone are put in order.
+        let is_full = |(route, share): &(&Route, &Share)| {
+            percent(taken(namespace, route, share), ports) >= MANY
+        };
+        let full = tally.routes.iter().filter(is_full);
+        let full: HashMap<Route, Share> = full.map(|(route, share)| (*route, *share)).collect();
+        findings.extend(
+            most(&full, |share| share.all).into_iter().take(NAMED).map(|(route, _)| {
+                running_out(facts, namespace, tally, (route, full[&route]), ports)
+            }),
+        );
     }
     or_fine(findings, &EPHEMERAL_PORTS, || match fullest(facts) {
         Some((route, used, of)) => format!(
@@ -65,8 +71,9 @@ fn is_reused(namespace: &Namespace, route: &Route) -> bool {
 
 fn fullest(facts: &Facts) -> Option<(Route, u64, u64)> {
     let fullest = facts.read_namespaces().filter_map(|(namespace, tally)| {
-        let (route, used) = *most(&tally.routes, |share| share.all).first()?;
-        Some((route, used, namespace.ephemeral()?.count()))
+        let routes = tally.routes.iter();
+        let (route, share) = routes.max_by_key(|(route, share)| (share.all, Reverse(**route)))?;
+        Some((*route, share.all, namespace.ephemeral()?.count()))
     });
     fullest.max_by_key(|(_, used, of)| used.saturating_mul(1_000_000) / (*of).max(1))
 }
