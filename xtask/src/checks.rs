@@ -25,7 +25,7 @@ pub fn test(filter: Option<&str>) -> Result<()> {
     }
     announce("unit tests", || unit_tests(filter))?;
     if filter.is_none() {
-        announce("fuzzing", || fuzz::run(None, FUZZING))?;
+        announce("fuzzing", || fuzz::run(None, FUZZING, fuzz::Seed::Fixed))?;
     }
     announce("end-to-end tests", || e2e::run(filter))?;
     if filter.is_none() {

@@ -26,8 +26,27 @@ const NAME: &str = "TCPTRACE_FUZZ";
 /// What an input may take at most: memory in MB, and seconds.
 const LIMITS: [&str; 3] = ["-rss_limit_mb=1024", "-timeout=10", "-max_len=65536"];
 
+/// Where libFuzzer's random numbers begin.
+#[derive(Debug, Clone, Copy)]
+pub enum Seed {
+    /// Elsewhere each time, which finds more.
+    Random,
+    /// At the same place each time, so that one commit is judged alike whenever it is judged.
+    Fixed,
+}
+
+impl Seed {
+    /// libFuzzer takes a seed itself when it is given 0.
+    fn argument(self) -> &'static str {
+        match self {
+            Self::Random => "-seed=0",
+            Self::Fixed => "-seed=1",
+        }
+    }
+}
+
 /// Fuzzes each target, or the one that is named, for so long each.
-pub fn run(target: Option<&str>, time: Duration) -> Result<()> {
+pub fn run(target: Option<&str>, time: Duration, seed: Seed) -> Result<()> {
     let targets = chosen(target)?;
     let program = build()?;
     let began = Instant::now();
@@ -38,7 +57,7 @@ pub fn run(target: Option<&str>, time: Duration) -> Result<()> {
             // Taken apart from the loop's condition, so that the lock is not held meanwhile.
             let next = queue.lock().map_or(None, |mut queue| queue.next());
             let Some(target) = next else { return Ok(()) };
-            fuzz(&program, target, time)?;
+            fuzz(&program, target, time, seed)?;
         }
     };
     thread::scope(|scope| -> Result<()> {
@@ -77,7 +96,7 @@ fn build() -> Result<PathBuf> {
 }
 
 /// Fuzzes one target. What is new goes into a folder of its own and is used the next time.
-fn fuzz(program: &Path, target: &str, time: Duration) -> Result<()> {
+fn fuzz(program: &Path, target: &str, time: Duration, seed: Seed) -> Result<()> {
     let work = root().join(WORK);
     let (new, found) = (work.join("corpus").join(target), work.join("found"));
     fs::create_dir_all(&new)?;
@@ -85,6 +104,7 @@ fn fuzz(program: &Path, target: &str, time: Duration) -> Result<()> {
     let mut command = Command::new(program);
     command.env(NAME, target).args([&new, &root().join(PLACE).join("corpus").join(target)]);
     command.arg(format!("-max_total_time={}", time.as_secs().max(1))).args(LIMITS);
+    command.arg(seed.argument());
     command.arg(format!("-artifact_prefix={}/{target}-", found.display()));
     let output = command.stdin(Stdio::null()).output();
     let output = output.with_context(|| format!("cannot start `{}`", step::show(&command)))?;

@@ -44,7 +44,9 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Demo => as_root::demo(),
         Command::Bench { args } => as_root::bench(&args),
         Command::Test { filter } => checks::test(filter.as_deref()),
-        Command::Fuzz { target, time } => fuzz::run(target.as_deref(), Duration::from_secs(time)),
+        Command::Fuzz { target, time } => {
+            fuzz::run(target.as_deref(), Duration::from_secs(time), fuzz::Seed::Random)
+        }
         Command::Deny => deny::check(),
         Command::Vm { bounded: true, .. } => vm::run_bounded(),
         Command::Vm { kernels, filter, .. } => vm::run(&kernels, filter.as_deref()),

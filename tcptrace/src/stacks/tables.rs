@@ -98,6 +98,11 @@ impl Tables {
         table: &EhHdrTable<'_, Bytes<'a>>,
         address: u64,
     ) -> Option<FrameDescriptionEntry<Bytes<'a>>> {
+        // gimli (0.33) multiplies the count that the file claims by the size of a row unchecked.
+        let (_, rows) = table.iter(&self.bases).size_hint();
+        if rows.is_none_or(|rows| rows > self.size_bytes()) {
+            return None;
+        }
         let Pointer::Direct(start) = table.lookup(address, &self.bases).ok()? else { return None };
         let offset = start.checked_sub(self.bases.eh_frame.section?)?;
         let offset = EhFrameOffset(usize::try_from(offset).ok()?);
