@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::pipe;
+use std::net::SocketAddr;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tcptrace_tests::netns::{NetPair, Netns};
+use tcptrace_tests::puppet::Puppet;
 use tcptrace_tests::scenario::Scenario;
 use tcptrace_tests::tool::{self, Finished, Running};
 use tcptrace_tests::wait::{DEADLINE, until};
@@ -162,6 +164,37 @@ fn a_filter_that_counts_cannot_apply_streams() -> Result<()> {
     let finished = running.interrupt()?.expect_code(0)?;
     ensure!(finished.summary()?["exact"] == true && finished.summary()?["lost"]["ring_full"] == 0);
     check_held(&finished.objects()?, "by", &"state".into())
+}
+
+/// Who opened a socket that was there before nobody saw; who held it then is known.
+#[test]
+fn filters_by_process_know_who_held_a_socket_before() -> Result<()> {
+    let pair = NetPair::new()?;
+    let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
+    let at = server.listen(SocketAddr::new(pair.a.v4.into(), 0), 16)?;
+    let pid = server.pid().to_string();
+    for (filter, exact, wanted) in
+        [(["-p", &pid], false, true), (["-c", "pup*"], true, true), (["-c", "nginx"], true, false)]
+    {
+        client.connect(at)?;
+        server.act("accept")?;
+        let running =
+            hist(&[&filter[..], &["--netns", &pair.a.path().display().to_string()]].concat())?;
+        client.act("close")?;
+        server.act("receive-end")?;
+        let finished = running.interrupt()?.expect_code(0)?;
+        ensure!(finished.summary()?["exact"] == exact, "{filter:?}");
+        let objects = finished.objects()?;
+        let got = counts(&objects, "ESTABLISHED", "by", &"state".into())?;
+        ensure!(got == (0, u64::from(wanted)), "{filter:?}: {got:?} left ESTABLISHED");
+        let still = |state: &str| {
+            let is = |own: &&Value| own["type"] == "still_in_state" && own["state"] == state;
+            objects.iter().find(is).map_or(Some(0), |own| own["count"].as_u64())
+        };
+        ensure!(still("CLOSE_WAIT") == Some(u64::from(wanted)), "{filter:?}: {objects:?}");
+        server.act("close")?;
+    }
+    Ok(())
 }
 
 /// Short connections from one peer, first to last transition. Returns how many.

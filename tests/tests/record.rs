@@ -456,3 +456,127 @@ fn stream_and_hist_read_recordings() -> Result<()> {
     let refusal = nobody.replay_as("stream", &file, &["--cgroup", "/*"])?;
     refused(refusal, &["--cgroup", "--pid or --comm"])
 }
+
+/// Connections in two namespaces: one that no recording has seen begin, and some that one does.
+struct Situations {
+    pair: NetPair,
+    puppets: Vec<Puppet>,
+}
+
+impl Situations {
+    fn new() -> Result<Self> {
+        Ok(Self { pair: NetPair::new()?, puppets: Vec::new() })
+    }
+
+    fn place(&self) -> Result<[String; 4]> {
+        let (a, b) = (self.pair.a.inode()?.to_string(), self.pair.b.inode()?.to_string());
+        Ok(["--netns".to_owned(), a, "--netns".to_owned(), b])
+    }
+
+    /// A server that has accepted, and its client.
+    fn connection(&mut self) -> Result<[&mut Puppet; 2]> {
+        let (mut server, mut client) = (Puppet::new(&self.pair.a)?, Puppet::new(&self.pair.b)?);
+        let at = server.listen(SocketAddr::new(self.pair.a.v4.into(), 0), 16)?;
+        client.connect(at)?;
+        server.act("accept")?;
+        self.puppets.extend([server, client]);
+        let [.., server, client] = &mut self.puppets[..] else { bail!("two were added") };
+        Ok([server, client])
+    }
+
+    /// One stays ESTABLISHED, one in CLOSE_WAIT (and in FIN_WAIT2 on the other side, which was
+    /// closed), one is dead and held, one in TIME_WAIT.
+    fn stage(&mut self) -> Result<()> {
+        self.connection()?;
+        let [_, client] = self.connection()?;
+        client.act("close")?;
+        let [_, client] = self.connection()?;
+        client.act("close-hard")?;
+        let [server, client] = self.connection()?;
+        client.act("close")?;
+        server.act("receive-end")?;
+        server.act("close")?;
+        Ok(())
+    }
+}
+
+/// State, name, and number of sockets that are still in it, of the last report.
+fn stills(finished: Finished) -> Result<BTreeSet<String>> {
+    let objects = finished.expect_code(0)?.objects()?;
+    let is = |own: &&Value| own["type"] == "still_in_state" && own["scope"] == "total";
+    let number = |own: &Value, field: &str| own[field].as_u64().with_context(|| own.to_string());
+    let line = |own: &Value| {
+        let count = number(own, "count")? + number(own, "unknown")?;
+        Ok(format!("{} {} {count}", own["state"], own["key"]["comm"]))
+    };
+    objects.iter().filter(is).map(line).collect()
+}
+
+/// Who is still in a state is what live says, of sockets from before the recording too.
+#[test]
+fn hist_of_a_recording_knows_who_is_still_in_a_state() -> Result<()> {
+    let mut all = Situations::new()?;
+    let dir = Dir::new("still")?;
+    let file = dir.file("still.rec");
+    let place = all.place()?;
+    let options =
+        [&["hist", "-o", "json", "--by", "comm"], &place.each_ref().map(String::as_str)[..]];
+    let options = options.concat();
+    all.connection()?;
+    let recorder = Running::start(record(&file, &[])?)?;
+    recorder.wait_tracing()?;
+    let hist = Running::start(tool::command(&options)?)?;
+    hist.wait_tracing()?;
+    all.stage()?;
+    recorder.interrupt()?.expect_code(0)?;
+    let live = stills(hist.interrupt()?)?;
+    let mut command = tool::command(&options)?;
+    command.arg("--replay").arg(&file);
+    let told = stills(tool::run(command)?)?;
+    for state in ["LISTEN", "ESTABLISHED", "CLOSE_WAIT", "FIN_WAIT2", "TIME_WAIT", "CLOSE"] {
+        let is_there = |all: &BTreeSet<String>| all.iter().any(|own| own.contains(state));
+        ensure!(is_there(&live), "no {state}: {live:?}");
+    }
+    ensure!(told == live, "live:\n{live:#?}\nreplayed:\n{told:#?}");
+    Ok(())
+}
+
+/// A recorder that was killed took no census at its end: what happened since the first one tells.
+#[test]
+fn hist_of_a_recording_that_was_cut_knows_it_too() -> Result<()> {
+    let mut all = Situations::new()?;
+    let dir = Dir::new("still-cut")?;
+    let file = dir.file("still-cut.rec");
+    let place = all.place()?;
+    all.connection()?;
+    let recorder = Running::start(record(&file, &["--interval", "200ms"])?)?;
+    recorder.wait_tracing()?;
+    all.stage()?;
+    std::thread::sleep(Duration::from_millis(700));
+    recorder.signal(Signal::SIGKILL)?;
+    recorder.finish(DEADLINE)?;
+    let mut command = tool::command(&["hist", "-o", "json", "--interval", "50ms"])?;
+    let finished = tool::run({
+        command.args(&place).arg("--replay").arg(&file);
+        command
+    })?;
+    ensure!(finished.stderr.contains("was not ended properly"), "{}", finished.stderr);
+    let objects = finished.objects()?;
+    let told = stills(finished)?;
+    // Five servers listen. One connection of the six ends that were established is old.
+    let expected = [
+        "\"CLOSE\" null 1",
+        "\"CLOSE_WAIT\" null 1",
+        "\"ESTABLISHED\" null 4",
+        "\"FIN_WAIT2\" null 1",
+        "\"LISTEN\" null 5",
+        "\"TIME_WAIT\" null 1",
+    ];
+    ensure!(told.iter().eq(expected), "{told:#?}");
+    let summaries: Vec<_> = objects.iter().filter(|own| own["type"] == "summary").collect();
+    let (total, intervals) = summaries.split_last().context("no summary")?;
+    let spans: Option<u64> = intervals.iter().map(|own| own["span_ns"].as_u64()).sum();
+    ensure!(spans == total["span_ns"].as_u64(), "{spans:?} of {total}");
+    ensure!(intervals.len() >= 12, "{} intervals, and in most nothing happened", intervals.len());
+    Ok(())
+}

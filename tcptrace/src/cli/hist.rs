@@ -13,7 +13,6 @@ use super::room::RoomArgs;
 use super::value;
 use crate::commands::plan::{HistPlan, Until};
 use crate::lifecycle::dwell::key::By;
-use crate::lifecycle::dwell::selection::Selection;
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::socket::State;
 
@@ -25,8 +24,9 @@ Dwells are counted in the kernel, so nothing is lost at any rate; lengths are wi
 whose beginning was not seen counts as unknown and not as 0. The answer comes at the end: with \
 --duration, or with Ctrl-C.
 
---pid and --comm mean the process that opened the socket, whoever holds it. What the counts do not \
-tell (a port, a pid, a namespace) is looked up in a stream of all dwells; a notice says so.";
+--pid and --comm mean the process that opened the socket, whoever holds it; for a socket that was \
+there before, a process that held it then. Names are looked up in a stream of all dwells; a notice \
+says so.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,7 +98,7 @@ impl HistArgs {
             interval: self.interval,
             until,
             exact: self.exact,
-            selection: Selection { filter },
+            filter,
             netns,
             hdr_log: self.hdr_log,
             output: self.output.plan(self.wide),

@@ -9,7 +9,6 @@ use crate::lifecycle::by::By;
 use crate::lifecycle::cause::Kind;
 use crate::lifecycle::census;
 use crate::lifecycle::dwell::key as dwell;
-use crate::lifecycle::dwell::selection::Selection;
 use crate::lifecycle::filter::{Family, Filter, NetnsSpec};
 use crate::lifecycle::socket::State;
 use crate::lifecycle::stream::TimeColumn;
@@ -217,7 +216,7 @@ fn hist_runs_until_it_is_stopped_and_counts_by_state() {
     let plan = hist("");
     assert_eq!((plan.by, plan.until, plan.interval), (dwell::By::State, Until::Interrupted, None));
     assert_eq!((plan.exact, plan.hdr_log, plan.top), (false, None, Some(10)));
-    assert_eq!(plan.selection, Selection::default());
+    assert_eq!(plan.filter, Filter::default());
     assert_eq!((plan.key_buckets, plan.budget.ring_bytes), (1 << 18, 1 << 23));
 }
 
@@ -233,8 +232,8 @@ fn every_option_of_hist_arrives_in_the_plan() {
     assert!(plan.exact);
     assert_eq!(plan.hdr_log, Some("out.hlog".into()));
     assert_eq!((plan.top, hist("-w").top), (Some(3), None));
-    assert_eq!(plan.selection.filter.states, [State::CloseWait, State::FinWait2]);
-    assert_eq!(plan.selection.filter.local_ports, [443..=443]);
+    assert_eq!(plan.filter.states, [State::CloseWait, State::FinWait2]);
+    assert_eq!(plan.filter.local_ports, [443..=443]);
     assert_eq!(plan.netns, [NetnsSpec::Pid(7)]);
     assert_eq!((plan.key_buckets, plan.budget.ring_bytes, plan.verbosity), (1, 4096, 1));
     for (typed, by) in [("comm", dwell::By::Comm), ("remote", dwell::By::Remote)] {

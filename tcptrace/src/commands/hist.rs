@@ -14,7 +14,6 @@ use crate::kernel::host::Host;
 use crate::kernel::privilege::{Work, keep_for};
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::report::{HistReport, Scope, rows};
-use crate::lifecycle::dwell::selection::Selection;
 
 use super::clock::{monotonic_ns, wall_ns};
 use super::log;
@@ -35,11 +34,11 @@ pub async fn run(plan: &HistPlan, out: &mut dyn Write) -> Result<Outcome> {
     if let Some(path) = &plan.replay {
         return replay::run(plan, path, out);
     }
-    let selection = Selection { filter: resolve(&plan.selection.filter, &plan.netns)? };
+    let filter = resolve(&plan.filter, &plan.netns)?;
     let mut stop = Stop::new(plan.until)?;
     log::to_stderr(plan.verbosity);
     let host = Host::look();
-    let source = Source::start(plan, selection, &host)?;
+    let source = Source::start(plan, filter, &host)?;
     // Not before it is sure that there will be something to write: an older log is overwritten.
     let mut outputs = Outputs::open(plan)?;
     keep_for(Work::Hist)?;

@@ -1,22 +1,26 @@
 //! The kernel that runs here as a source of looks.
 
+use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use bytes::Buf as _;
+use tcptrace_common::mini::MiniEnd;
 use tokio::time::{Instant, sleep_until};
 
 use crate::kernel::host::Host;
 use crate::kernel::load::Kernel;
 use crate::kernel::ring::Ring;
 use crate::kernel::stacks::StackMaps;
+use crate::lifecycle::census::Counted;
 use crate::lifecycle::look::Sight;
 use crate::lifecycle::names::{fill_in, fill_in_stacks};
 use crate::lifecycle::report::{Degradation, Leak};
 use crate::process::Processes;
 use crate::source::Source;
 
+use super::census::{Question, take};
 use super::clock::{monotonic_ns, wall_ns};
 use super::look::{Ask, Lookout};
 use super::notices::Notices;
@@ -25,6 +29,18 @@ use super::stop::Stop;
 
 /// How often records are taken up while a look goes on.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// Sockets of a census that are handed over at once, and how often without anybody taking them.
+const BATCH: usize = 1024;
+const BATCHES: usize = 64;
+
+/// What is told while sockets are counted.
+pub enum Told<'a> {
+    /// A record of the ring.
+    Record(&'a [u8]),
+    /// Some sockets.
+    Counted(&'a [Counted]),
+}
 
 /// The kernel side, loaded, with all that makes its answers readable.
 pub struct Live {
@@ -86,6 +102,45 @@ impl Live {
             name_processes(leaks, processes);
             name_stacks(leaks, stacks);
         })
+    }
+
+    /// Counts every socket of the host, taking up records meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer.
+    pub fn census(&mut self, told: &mut dyn FnMut(Told<'_>)) -> Result<()> {
+        let Self { lookout, ring, .. } = self;
+        let (sender, receiver) = sync_channel::<Vec<Counted>>(BATCHES);
+        let mut hear = || {
+            ring.drain(|bytes| told(Told::Record(bytes.chunk())));
+            receiver.try_iter().for_each(|batch| told(Told::Counted(&batch)));
+        };
+        let taken = meanwhile(&mut hear, || {
+            let mut batch = Vec::new();
+            let question = Question { netns: &[], holders: false, is_wanted: &mut |_| true };
+            take(&mut lookout.kernel, question, &mut |socket, _| {
+                batch.push(*socket);
+                if batch.len() == BATCH {
+                    // The other end waits for this thread.
+                    let _ = sender.send(std::mem::take(&mut batch));
+                }
+            })?;
+            let _ = sender.send(batch);
+            drop(sender);
+            Ok(())
+        });
+        hear();
+        taken?
+    }
+
+    /// Ends of mini-sockets that the kernel side has noted and may not tell for long.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    pub fn untold_ends(&mut self) -> Result<Vec<MiniEnd>> {
+        self.lookout.kernel.untold_ends()
     }
 
     /// Waits for the time of the next look, reading records meanwhile; ends early when it is time
@@ -164,11 +219,16 @@ fn while_draining<T: Send>(
     record: &mut dyn FnMut(&[u8]),
     work: impl FnOnce() -> T + Send,
 ) -> Result<T> {
+    meanwhile(&mut || ring.drain(|bytes| record(bytes.chunk())), work)
+}
+
+/// Does some work in a thread of its own, and `each` every now and then until it is done.
+fn meanwhile<T: Send>(each: &mut dyn FnMut(), work: impl FnOnce() -> T + Send) -> Result<T> {
     thread::scope(|scope| {
         let work = thread::Builder::new().name("look".to_owned()).spawn_scoped(scope, work);
         let work = work.context("cannot start a thread")?;
         while !work.is_finished() {
-            ring.drain(|bytes| record(bytes.chunk()));
+            each();
             thread::sleep(PAUSE);
         }
         work.join().map_err(|_| anyhow!("the thread that looks panicked"))

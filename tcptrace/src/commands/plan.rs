@@ -8,7 +8,6 @@ use crate::lifecycle::budget::Budget;
 use crate::lifecycle::by::By;
 use crate::lifecycle::census;
 use crate::lifecycle::dwell;
-use crate::lifecycle::dwell::selection::Selection;
 use crate::lifecycle::filter::{Filter, NetnsSpec};
 use crate::lifecycle::socket::State;
 use crate::lifecycle::stream::TimeColumn;
@@ -107,8 +106,8 @@ pub struct HistPlan {
     pub until: Until,
     /// Whether each dwell is streamed.
     pub exact: bool,
-    /// Which dwells; the `netns` of its filter is empty until [`Self::netns`] is resolved.
-    pub selection: Selection,
+    /// Which dwells; its `netns` is empty until [`Self::netns`] is resolved.
+    pub filter: Filter<State>,
     /// Network namespaces as the user named them; empty: all.
     pub netns: Vec<NetnsSpec>,
     /// Where to write an HdrHistogram log.

@@ -1,9 +1,7 @@
 //! `tcptrace stream`.
 
-mod held;
 mod lines;
 mod loss;
-mod openers;
 mod replay;
 mod trace;
 
@@ -27,6 +25,7 @@ use crate::lifecycle::stream::Frame;
 use crate::process::descendants::with_descendants;
 
 use super::clock::monotonic_ns;
+use super::held::held;
 use super::log;
 use super::notices::{Notices, warn};
 use super::outcome::Outcome;
@@ -34,7 +33,6 @@ use super::plan::{Format, StreamPlan};
 use super::scope::resolve;
 use super::stop::Stop;
 
-use held::held;
 use lines::lines;
 use loss::LossWatch;
 use trace::{Taken, Trace};

@@ -1,5 +1,28 @@
 //! How long a socket has been as it is: exactly, or within bounds.
 
+/// When something began, ns, monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// Then.
+    Exact(u64),
+    /// Then or before.
+    AtLatest(u64),
+    /// Nobody saw it.
+    Unknown,
+}
+
+impl Since {
+    /// How long ago that is at `now_ns`.
+    #[must_use]
+    pub fn age(self, now_ns: u64) -> Age {
+        match self {
+            Self::Exact(since) => Age::Exact(now_ns.saturating_sub(since)),
+            Self::AtLatest(since) => Age::Between { min: now_ns.saturating_sub(since), max: None },
+            Self::Unknown => Age::Unknown,
+        }
+    }
+}
+
 /// An age in ns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {

@@ -57,6 +57,12 @@ impl Told {
         fresh
     }
 
+    /// Whether none was told that may come again.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a record that has come repeats one. It comes once.
     pub fn is_repeat(&mut self, record: &TransitionRecord) -> bool {
         let before = self.0.len();

@@ -37,6 +37,7 @@ fn main() -> Result<()> {
                 keep("census", &format!("real-{looks}"), &census(&look.look.rows))?;
                 looks += 1;
             }
+            Item::Counted(_) | Item::Census { .. } => {}
         }
     }
     keep("stack", "walked-on", &stack(end::NO_RULE, 3))?;

@@ -1,8 +1,11 @@
 //! Recordings, which anybody may send.
 
+use tcptrace::lifecycle::dwell::census::{Ages, note};
+use tcptrace::lifecycle::dwell::key::By;
+use tcptrace::lifecycle::dwell::population::Population;
 use tcptrace::lifecycle::event::Event;
 use tcptrace::lifecycle::names::fill_in_stacks;
-use tcptrace::source::recording::{Events, Item, Reader, check};
+use tcptrace::source::recording::{Events, Item, Moment, Reader, check};
 
 use super::kernel;
 
@@ -34,8 +37,20 @@ fn looks(bytes: &[u8]) {
 
 fn transitions(bytes: &[u8]) {
     let Ok(reader) = Reader::new(bytes) else { return };
-    let events = Events::new(reader).map_while(Result::ok);
-    let transitions: Vec<_> = events.map(|Event::Transition(transition)| transition).collect();
+    let (mut transitions, mut population) = (Vec::new(), Population::default());
+    for moment in Events::new(reader).map_while(Result::ok) {
+        match moment {
+            Moment::Event(Event::Transition(transition)) => {
+                population.apply(&transition);
+                transitions.push(transition);
+            }
+            Moment::Counted(sockets) => population.count(&sockets),
+            Moment::Census { .. } => population.settle(),
+            Moment::Look { dead, .. } => population.find_dead(&dead),
+        }
+    }
+    let mut ages = Ages::new();
+    population.stills(0).for_each(|still| note(&mut ages, &still, By::Comm));
     kernel::show(&transitions);
 }
 
@@ -58,7 +73,7 @@ fn push(file: &mut Vec<u8>, kind: u8, number: u32, body: &[u8]) {
     let length = u32::try_from(body.len()).expect("a body of 64 KiB at most");
     let start = file.len();
     // Kind, codec, two unused bytes.
-    file.extend_from_slice(&[kind & 7, 0, 0, 0]);
+    file.extend_from_slice(&[kind % 11, 0, 0, 0]);
     for word in [number, length, length, crc32fast::hash(body)] {
         file.extend_from_slice(&word.to_le_bytes());
     }

@@ -31,6 +31,7 @@ pub fn still_in_state(kernel: &mut Kernel, selection: &Selection, by: By) -> Res
 fn still(socket: &Counted) -> Still {
     let opener = socket.opener();
     Still {
+        cookie: socket.cookie(),
         state: socket.state,
         age: socket.age(),
         role: socket.role(),

@@ -9,6 +9,7 @@ use tcptrace_common::Wire as _;
 use tcptrace_common::counter::Counter;
 
 use crate::commands::clock::monotonic_ns;
+use crate::commands::held::held;
 use crate::commands::log::load;
 use crate::commands::notices::{Notices, warn};
 use crate::commands::plan::HistPlan;
@@ -24,6 +25,7 @@ use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::key::By;
 use crate::lifecycle::dwell::selection::Selection;
 use crate::lifecycle::event::{self, Event};
+use crate::lifecycle::filter::Filter;
 use crate::lifecycle::mini;
 use crate::lifecycle::report::Degradation;
 use crate::lifecycle::socket::State;
@@ -63,10 +65,16 @@ impl Source {
     /// # Errors
     ///
     /// What this host lacks, in one sentence.
-    pub fn start(plan: &HistPlan, selection: Selection, host: &Host) -> Result<Self> {
-        let beyond = selection.beyond_counts(plan.by);
+    pub fn start(plan: &HistPlan, filter: Filter<State>, host: &Host) -> Result<Self> {
+        let mut selection = Selection::new(filter);
+        let beyond = selection.beyond_counts();
         let streamed = plan.exact || beyond.is_some();
-        let mut kernel = load(host, &wish(plan, &selection, streamed))?;
+        let mut kernel = load(host, &wish(plan, &selection.filter, streamed))?;
+        let filter = &selection.filter;
+        if filter.is_about_processes() {
+            selection.held = held(&mut kernel, filter, &filter.pids)?;
+            kernel.let_through(&selection.held)?;
+        }
         let stream = match streamed {
             true => Some(Stream { ring: Ring::take(kernel.ebpf())?, dwells: Dwells::streamed() }),
             false => None,
@@ -184,11 +192,12 @@ impl Source {
     }
 }
 
-fn wish(plan: &HistPlan, selection: &Selection, streamed: bool) -> Wish {
-    let states = State::bits(&selection.filter.states);
+fn wish(plan: &HistPlan, filter: &Filter<State>, streamed: bool) -> Wish {
+    let states = State::bits(&filter.states);
     let counted = HistogramWish { states, by: plan.by, key_buckets: plan.key_buckets };
-    let filter = &selection.filter;
-    let needs_openers = plan.by == By::Comm || !filter.pids.is_empty() || !filter.comms.is_empty();
+    let needs_openers = plan.by == By::Comm || filter.is_about_processes();
+    // A process may hold a socket in any state by now.
+    let counts = if filter.is_about_processes() { State::bits(&[]) } else { states };
     let unused = Budget { sockets: plan.budget.sockets, ..Budget::default() };
     Wish {
         record_states: if streamed { states } else { 0 },
@@ -197,7 +206,7 @@ fn wish(plan: &HistPlan, selection: &Selection, streamed: bool) -> Wish {
         groups: if needs_openers { Group::HIST_WITH_OPENERS } else { Group::HIST }.to_vec(),
         follow: true,
         filter: KernelFilter::of(filter),
-        census: CensusWish { states, memory: true },
+        census: CensusWish { states: counts, memory: true },
         histogram: (!streamed).then_some(counted),
         ..Wish::default()
     }

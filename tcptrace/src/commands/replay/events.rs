@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Error, Result, anyhow, bail};
 
 use crate::commands::notices::Notices;
 use crate::lifecycle::event::{Event, Transition};
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::report::Degradation;
 use crate::lifecycle::socket::State;
-use crate::source::recording::{Events, file};
+use crate::source::recording::{Events, Moment, file};
 
 use super::cut;
 
@@ -25,6 +25,7 @@ pub struct Recorded {
     shown: String,
     /// Moment after which nothing is wanted, ns, monotonic clock of the recorded host.
     end_ns: u64,
+    is_cut_short: bool,
 }
 
 impl Recorded {
@@ -46,7 +47,8 @@ impl Recorded {
         notices.say();
         let began = reader.header.monotonic_ns;
         let end_ns = duration_ns.map_or(u64::MAX, |duration| began.saturating_add(duration));
-        Ok(Self { events: Events::new(reader), lacks, shown: path.display().to_string(), end_ns })
+        let shown = path.display().to_string();
+        Ok(Self { events: Events::new(reader), lacks, shown, end_ns, is_cut_short: false })
     }
 
     /// When it began, ns, monotonic clock of the recorded host.
@@ -55,18 +57,44 @@ impl Recorded {
         self.events.header().monotonic_ns
     }
 
+    /// What is told next, of the time that is wanted.
+    ///
+    /// # Errors
+    ///
+    /// One sentence: the recording is damaged.
+    pub fn moment(&mut self) -> Result<Option<Moment>> {
+        let moment = self.events.next().transpose();
+        let moment = moment.map_err(|error| anyhow!("{}: {error:#}", self.shown))?;
+        let is_wanted = |own: &Moment| own.time_ns().is_none_or(|time_ns| time_ns <= self.end_ns);
+        self.is_cut_short = moment.as_ref().is_some_and(|own| !is_wanted(own));
+        Ok(moment.filter(is_wanted))
+    }
+
     /// The next transition in the time that is wanted.
     ///
     /// # Errors
     ///
     /// One sentence: the recording is damaged.
-    pub fn next(&mut self) -> Result<Option<Transition>> {
-        match self.events.next() {
-            None => Ok(None),
-            Some(Err(error)) => Err(anyhow!("{}: {error:#}", self.shown)),
-            Some(Ok(Event::Transition(own))) if own.record.time_ns > self.end_ns => Ok(None),
-            Some(Ok(Event::Transition(own))) => Ok(Some(own)),
+    pub fn transition(&mut self) -> Result<Option<Transition>> {
+        loop {
+            match self.moment()? {
+                Some(Moment::Event(Event::Transition(own))) => return Ok(Some(own)),
+                Some(_) => {}
+                None => return Ok(None),
+            }
         }
+    }
+
+    /// When it ended, if it has more than what is wanted, ns, monotonic clock of the recorded host.
+    #[must_use]
+    pub fn cut_short_ns(&self) -> Option<u64> {
+        self.is_cut_short.then_some(self.end_ns)
+    }
+
+    /// What is wrong with it, in one sentence with its name.
+    #[must_use]
+    pub fn complaint(&self, sentence: &str) -> Error {
+        anyhow!("{}: {sentence}", self.shown)
     }
 }
 

@@ -36,7 +36,7 @@ pub fn run(plan: &StreamPlan, path: &Path, out: &mut dyn Write) -> Result<Outcom
     let mut trace = Trace::new(frame, filter, lines(plan), HashSet::new());
     trace.begin(out)?;
     let (mut events, mut last_ns) = (0, began);
-    while let Some(transition) = recorded.next()? {
+    while let Some(transition) = recorded.transition()? {
         events += 1;
         last_ns = last_ns.max(transition.record.time_ns);
         trace.replay(&transition, recorded.events.wall_offset_ns(), out)?;

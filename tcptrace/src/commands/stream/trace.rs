@@ -10,6 +10,7 @@ use tcptrace_common::mini::MiniEnd;
 use tcptrace_common::record::transition_flag;
 
 use crate::commands::clock::{monotonic_ns, wall_ns};
+use crate::commands::openers::Openers;
 use crate::kernel::counters::Counters;
 use crate::kernel::ring::Ring;
 use crate::lifecycle::event::{Event, Transition, decode};
@@ -20,8 +21,6 @@ use crate::lifecycle::report::Degradation;
 use crate::lifecycle::socket::State;
 use crate::lifecycle::stream::{Frame, Summary};
 use crate::output::stream::Lines;
-
-use super::openers::Openers;
 
 /// Lines are written when they are so many bytes.
 const BLOCK: usize = 256 << 10;

@@ -10,7 +10,7 @@ use tcptrace_common::census::{CensusMemory, CensusRow, census_flag};
 use tcptrace_common::memory::{Task, memory_flag};
 use tcptrace_common::tcp::state;
 
-use super::age::Age;
+use super::age::{Age, Since};
 use super::socket::{Endpoint, Endpoints, Role, State};
 
 pub use holders::{Holders, Process};
@@ -103,15 +103,30 @@ impl Counted {
     /// since, at least so long where the entry was seen late.
     #[must_use]
     pub fn age(&self) -> Age {
+        self.memory.map_or(Age::Unknown, |memory| self.since().age(memory.now_ns))
+    }
+
+    /// When it entered this state, as far as is known: see [`Self::age`].
+    #[must_use]
+    pub fn since(&self) -> Since {
         let memory =
             self.memory.filter(|memory| memory.since_ns != 0 && memory.state == self.row.state);
-        memory.map_or(Age::Unknown, |memory| {
-            let age = memory.now_ns.saturating_sub(memory.since_ns);
-            match memory.flags & memory_flag::SINCE_LATEST {
-                0 => Age::Exact(age),
-                _ => Age::Between { min: age, max: None },
-            }
+        memory.map_or(Since::Unknown, |memory| match memory.flags & memory_flag::SINCE_LATEST {
+            0 => Since::Exact(memory.since_ns),
+            _ => Since::AtLatest(memory.since_ns),
         })
+    }
+
+    /// Whether it is a half-open connection, of whose end no transition tells.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        self.has(census_flag::MINI_SOCKET) && self.state == State::SynRecv
+    }
+
+    /// The kernel side's words, as [`Self::new`] takes them.
+    #[must_use]
+    pub fn words(&self) -> (&CensusRow, Option<&CensusMemory>) {
+        (&self.row, self.memory.as_ref())
     }
 
     fn has(&self, flags: u8) -> bool {

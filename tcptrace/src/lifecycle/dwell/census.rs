@@ -13,6 +13,8 @@ use crate::lifecycle::socket::{Endpoints, Role, State};
 /// A socket as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Still {
+    /// Its cookie; 0: none was made yet.
+    pub cookie: u64,
     /// State it is in.
     pub state: State,
     /// How long it has been.

@@ -3,6 +3,7 @@
 pub mod census;
 pub mod dwells;
 pub mod key;
+pub mod population;
 pub mod report;
 pub mod selection;
 pub mod stats;

@@ -182,15 +182,13 @@ fn keys_are_what_the_kernel_side_wrote() {
 }
 
 fn states(states: Vec<State>) -> Selection {
-    Selection { filter: Filter { states, ..Filter::default() } }
+    Selection::new(Filter { states, ..Filter::default() })
 }
 
 #[test]
-fn a_name_needs_a_stream_unless_it_is_the_key() {
-    let selection = |filter| Selection { filter };
+fn a_name_needs_a_stream() {
     let comm = Filter { comms: vec![Pattern::parse_comm("ja*").unwrap()], ..Filter::default() };
-    assert_eq!(selection(comm.clone()).beyond_counts(By::Comm), None);
-    assert_eq!(selection(comm).beyond_counts(By::State), Some("--comm"));
+    assert_eq!(Selection::new(comm).beyond_counts(), Some("--comm"));
     let others = Filter {
         pids: vec![1],
         local_ports: vec![1..=2],
@@ -200,7 +198,7 @@ fn a_name_needs_a_stream_unless_it_is_the_key() {
         states: vec![State::CloseWait],
         ..Filter::default()
     };
-    assert_eq!(selection(others).beyond_counts(By::State), None);
+    assert_eq!(Selection::new(others).beyond_counts(), None);
 }
 
 #[test]
@@ -213,7 +211,7 @@ fn states_are_chosen_by_bits() {
 
 #[test]
 fn a_streamed_dwell_is_held_against_every_filter() {
-    let keeps = |filter| Selection { filter }.keeps(&transition(Some(1)));
+    let keeps = |filter| Selection::new(filter).keeps(&transition(Some(1)));
     let glob = |text| vec![Pattern::parse_comm(text).unwrap()];
     let net = |text: &str| vec![text.parse().unwrap()];
     assert!(keeps(Filter::default()));
@@ -259,24 +257,30 @@ fn a_streamed_dwell_is_held_against_every_filter() {
 }
 
 #[test]
-fn an_opener_that_is_not_known_matches_no_filter_on_it() {
+fn of_an_opener_that_is_not_known_its_holder_decides() {
     let mut unknown = transition(Some(1));
     unknown.record.opener = Task::default();
     let pid = Filter { pids: vec![7], ..Filter::default() };
     let comm = Filter { comms: vec![Pattern::parse_comm("*").unwrap()], ..Filter::default() };
     for filter in [pid, comm] {
-        assert!(!Selection { filter }.keeps(&unknown));
+        let mut selection = Selection::new(filter);
+        assert!(!selection.keeps(&unknown));
+        selection.held.insert(unknown.record.cookie + 1);
+        assert!(!selection.keeps(&unknown));
+        selection.held.insert(unknown.record.cookie);
+        assert!(selection.keeps(&unknown));
+        // Who opened it is known, and is another.
+        let mut other = transition(Some(1));
+        (other.record.opener.pid, other.record.opener.comm) = (9, [0; 16]);
+        assert!(!selection.keeps(&other));
     }
-    let any = Filter { comms: vec![Pattern::parse_comm("*").unwrap()], ..Filter::default() };
-    let any = Selection { filter: any };
-    assert!(!any.keeps_key(&Key::Comm(None)) && any.keeps_key(&Key::Comm(Some("x".to_owned()))));
-    assert!(any.keeps_key(&Key::Other), "some of them may be wanted");
 }
 
 fn still(state: State, age: Age, comm: Option<&str>, role: Role) -> Still {
     let end = |addr: &str, port| Endpoint { addr: addr.parse().ok(), port: Some(port) };
     let ends = Endpoints { local: end("10.0.0.1", 443), remote: end("10.9.0.7", 40_000) };
-    Still { state, age, role, ends, netns: 42, pid: None, comm: comm.map(str::to_owned) }
+    let (pid, comm) = (comm.map(|_| 7), comm.map(str::to_owned));
+    Still { cookie: 0, state, age, role, ends, netns: 42, pid, comm }
 }
 
 #[test]
@@ -308,7 +312,7 @@ fn a_census_has_the_keys_of_dwells() {
     assert_eq!(keys(By::Remote), [Key::Remote("10.9.0.7".parse().ok())]);
     let netns = |netns| {
         let filter = Filter { netns: vec![netns], ..Filter::default() };
-        Selection { filter }.keeps_still(&sockets[0])
+        Selection::new(filter).keeps_still(&sockets[0])
     };
     assert!(netns(42) && !netns(43));
 }

@@ -26,6 +26,7 @@ fn fill(dwells: &mut Dwells, key: &Key, state: State, times: &[(u64, u64)]) {
 fn still(state: State, comm: &str, age: Age) -> Still {
     let end = |addr: &str, port| Endpoint { addr: addr.parse().ok(), port: Some(port) };
     Still {
+        cookie: 0,
         state,
         age,
         role: Role::Passive,

@@ -23,10 +23,14 @@ pub enum Kind {
     Look = 6,
     /// The recording was ended properly; JSON.
     End = 7,
+    /// Sockets of the next census; the first such frame says that it begins.
+    Counted = 8,
+    /// The rest of a census, JSON; it makes the census whole.
+    Census = 9,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Header,
         Self::Events,
         Self::Rows,
@@ -34,6 +38,8 @@ impl Kind {
         Self::Stacks,
         Self::Look,
         Self::End,
+        Self::Counted,
+        Self::Census,
     ];
 }
 

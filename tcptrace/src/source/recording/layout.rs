@@ -8,6 +8,7 @@ use std::mem::offset_of;
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 use tcptrace_common::Wire;
+use tcptrace_common::census::{CensusMemory, CensusRow};
 use tcptrace_common::memory::{SocketMemory, Task, Tuple};
 use tcptrace_common::record::TransitionRecord;
 use tcptrace_common::row::{HolderRow, SocketRow};
@@ -126,6 +127,8 @@ described! {
         netns
     }
     SeenRow { cookie, since_ns, snd_una, state, was_unheld, pad }
+    CensusRow { cookie, inode, tuple, netns, state, flags, pad }
+    CensusMemory { now_ns, since_ns, opener, state, role, flags, pad }
 }
 
 /// A struct that is in recordings, by the name that it has there.
@@ -153,6 +156,8 @@ recorded! {
     SocketRow = "socket",
     SocketMemory = "memory",
     SeenRow = "seen",
+    CensusRow = "counted",
+    CensusMemory = "counted_memory",
 }
 
 fn of<T: Recorded>() -> Layout {

@@ -6,6 +6,7 @@
 //! be read up to there, and damage anywhere is noticed. Everything in a recording may have been
 //! made up by a stranger: each length is checked against a limit before memory is taken for it.
 
+mod counted;
 mod events;
 pub mod file;
 mod frame;
@@ -17,7 +18,7 @@ mod reader;
 mod rows;
 mod writer;
 
-pub use self::events::Events;
+pub use self::events::{Events, Moment};
 pub use self::header::Header;
 pub use self::reader::{Item, Reader, Soundness, State, check};
 pub use self::writer::Writer;

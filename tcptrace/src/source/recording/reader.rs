@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 use tcptrace_common::record::{TransitionRecord, kind};
 
+use super::counted::{self, CensusHead};
 use super::frame::{Frame, FrameReader, Kind, Next};
 use super::header::Header;
 use super::layout::Mapping;
@@ -16,6 +17,7 @@ use super::look::{LookHead, RecordedLook};
 use super::names::{Process, Stack};
 use super::rows::{Decoded, Decoder};
 use super::{MAGIC, NAMES_BYTES, ROWS_BYTES, VERSION};
+use crate::lifecycle::census::Counted;
 use crate::lifecycle::details::Details;
 use crate::lifecycle::stack;
 
@@ -49,6 +51,13 @@ pub enum Item {
     Records(Vec<TransitionRecord>),
     /// A look.
     Look(Box<RecordedLook>),
+    /// Some sockets of the next census. The first such item says that it begins.
+    Counted(Vec<Counted>),
+    /// The census is whole; it was at `now_ns` on the monotonic clock.
+    Census {
+        /// When it was over, ns.
+        now_ns: u64,
+    },
 }
 
 /// Reads a recording from its beginning.
@@ -59,6 +68,8 @@ pub struct Reader<R> {
     pub header: Header,
     decoder: Decoder,
     transition: Mapping,
+    /// `None`: by a version that took no census.
+    counted: Option<counted::Decoder>,
     next: Pending,
     /// Stacks that looks may refer to, with the size of each as JSON.
     stacks: HashMap<u64, (Arc<stack::Stack>, usize)>,
@@ -148,6 +159,7 @@ impl<R: Read> Reader<R> {
             decoder: Decoder::new(&header.layouts).context("its header is damaged")?,
             transition: Mapping::new::<TransitionRecord>(&header.layouts)
                 .context("its header is damaged")?,
+            counted: counted::Decoder::new(&header.layouts).ok(),
             header,
             next: Pending::default(),
             stacks: HashMap::new(),
@@ -183,6 +195,11 @@ impl<R: Read> Reader<R> {
             Some(Kind::Processes) => self.processes(&bytes)?,
             Some(Kind::Stacks) => self.new_stacks(&bytes)?,
             Some(Kind::Look) => return self.look(&bytes).map(|look| Some(Item::Look(look))),
+            Some(Kind::Counted) => return self.counted(&bytes).map(Some),
+            Some(Kind::Census) => {
+                let CensusHead { now_ns } = parse(&bytes)?;
+                return Ok(Some(Item::Census { now_ns }));
+            }
             Some(Kind::End) => self.is_over = true,
             Some(Kind::Header) => bail!("a second header"),
             // Of a kind that a later version added.
@@ -211,6 +228,11 @@ impl<R: Read> Reader<R> {
         self.next.rows_bytes += bytes.len();
         ensure!(self.next.rows_bytes <= ROWS_BYTES, "a look is too large");
         self.decoder.decode(bytes, &mut self.next.decoded)
+    }
+
+    fn counted(&self, bytes: &[u8]) -> Result<Item> {
+        let decoder = self.counted.as_ref().context("a census without its layouts")?;
+        decoder.decode(bytes).map(Item::Counted)
     }
 
     fn processes(&mut self, bytes: &[u8]) -> Result<()> {

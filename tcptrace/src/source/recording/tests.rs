@@ -1,10 +1,12 @@
 //! Recordings made by hand: read back, cut, damaged, made up.
 
 use tcptrace_common::Wire as _;
+use tcptrace_common::census::{CensusMemory, CensusRow};
 
 use super::fixtures::{BOOT, SECOND, SERVER, details, look, named, stack};
 use super::frame::{Frame, FrameReader, Frames, Kind, Next};
 use super::*;
+use crate::lifecycle::census::Counted;
 use crate::lifecycle::event::Event;
 use crate::lifecycle::look::Look;
 
@@ -18,10 +20,14 @@ fn record(cookie: u64) -> tcptrace_common::record::TransitionRecord {
     fixtures::record(cookie, 0)
 }
 
-/// Two looks, with events before, between and behind them.
+/// A census with an event in it, then two looks, with events before, between and behind them.
 fn sample() -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = Writer::begin(&mut bytes, &Header::new(BOOT * SECOND, 0)).unwrap();
+    writer.begin_census().unwrap();
+    writer.event(record(7).as_bytes()).unwrap();
+    [counted(1, true), counted(2, false)].iter().for_each(|own| writer.counted(own).unwrap());
+    writer.end_census(8).unwrap();
     for (now, ages) in [(100, &[90, 5][..]), (105, &[95, 10, 1])] {
         writer.event(record(now).as_bytes()).unwrap();
         let look = leaks(now, ages);
@@ -29,9 +35,28 @@ fn sample() -> Vec<u8> {
     }
     writer.event(record(1).as_bytes()).unwrap();
     let (totals, written) = writer.finish().unwrap();
-    assert_eq!((totals.events, totals.looks), (3, 2));
+    assert_eq!((totals.events, totals.looks), (4, 2));
     assert_eq!(written, bytes.len() as u64);
     bytes
+}
+
+/// A moment, in two words.
+fn told(moment: &Moment) -> String {
+    match moment {
+        Moment::Event(Event::Transition(transition)) => {
+            format!("event {}", transition.record.cookie)
+        }
+        Moment::Counted(sockets) => format!("{} counted", sockets.len()),
+        Moment::Census { now_ns } => format!("census {now_ns}"),
+        Moment::Look { dead, .. } => format!("look, {} dead", dead.len()),
+    }
+}
+
+/// A socket of a census, with what is remembered of it or without.
+fn counted(cookie: u64, is_remembered: bool) -> Counted {
+    let row = CensusRow { cookie, state: 1, netns: 3, ..CensusRow::default() };
+    let memory = CensusMemory { now_ns: 9, since_ns: 4, state: 1, ..CensusMemory::default() };
+    Counted::new(row, is_remembered.then_some(memory)).unwrap()
 }
 
 /// Reads all of a recording; what it has, or what is wrong with it.
@@ -74,6 +99,10 @@ fn joined(frames: &[Frame]) -> Vec<u8> {
 fn what_was_written_is_read() {
     let items = read_all(&sample()).unwrap();
     let [
+        Item::Counted(none),
+        Item::Counted(sockets),
+        Item::Records(during),
+        Item::Census { now_ns: 8 },
         Item::Records(first),
         Item::Look(one),
         Item::Records(_),
@@ -83,7 +112,8 @@ fn what_was_written_is_read() {
     else {
         panic!("{items:?}")
     };
-    assert_eq!(first[..], [record(100)]);
+    assert_eq!((none.len(), &sockets[..]), (0, &[counted(1, true), counted(2, false)][..]));
+    assert_eq!((&during[..], &first[..]), (&[record(7)][..], &[record(100)][..]));
     for (recorded, now, ages) in [(one, 100, &[90, 5][..]), (two, 105, &[95, 10, 1])] {
         let (read, written) = (&recorded.look, leaks(now, ages));
         assert_eq!(read.rows.held, written.rows.held);
@@ -106,14 +136,21 @@ fn the_events_alone_come_in_order_with_the_clock() {
     let bytes = sample();
     let mut events = Events::new(Reader::new(&bytes[..]).unwrap());
     assert_eq!(events.wall_offset_ns(), BOOT * SECOND);
-    let cookies: Vec<u64> = events
-        .by_ref()
-        .map(|event| {
-            let Event::Transition(transition) = event.unwrap();
-            transition.record.cookie
-        })
-        .collect();
-    assert_eq!(cookies, [100, 105, 1]);
+    let moments: Vec<String> = events.by_ref().map(|moment| told(&moment.unwrap())).collect();
+    assert_eq!(
+        moments,
+        [
+            "0 counted",
+            "2 counted",
+            "event 7",
+            "census 8",
+            "event 100",
+            "look, 0 dead",
+            "event 105",
+            "look, 0 dead",
+            "event 1"
+        ]
+    );
     assert_eq!(events.lost(), [("ring_full".into(), 3)]);
 }
 

@@ -9,12 +9,14 @@ use tcptrace_common::Wire as _;
 use tcptrace_common::memory::SocketMemory;
 use tcptrace_common::row::{HolderRow, SocketRow};
 
+use super::counted::{self, CensusHead};
 use super::frame::{Frames, Kind};
 use super::header::Header;
 use super::layout::SeenRow;
 use super::look::{LookHead, Totals};
 use super::names::{Process, Stack};
 use super::{FRAME_BYTES, FULL_FRAME_BYTES, MAGIC, NAMES_BYTES, ROWS_BYTES, VERSION, rows};
+use crate::lifecycle::census::Counted;
 use crate::lifecycle::details::Details;
 use crate::lifecycle::look::Look;
 use crate::lifecycle::names::{processes, stacks};
@@ -26,6 +28,8 @@ pub struct Writer<W: Write> {
     frames: Frames<W>,
     /// Records that are not in a frame yet.
     events: Vec<u8>,
+    /// Sockets of a census that are not in a frame yet.
+    counted: Vec<u8>,
     /// Stacks that the reader knows, with the size of each as JSON.
     stacks: HashMap<u64, (Arc<stack::Stack>, usize)>,
     totals: Totals,
@@ -42,7 +46,8 @@ impl<W: Write> Writer<W> {
         let mut frames = Frames::begin(out, &preamble)?;
         frames.write(Kind::Header, &serde_json::to_vec(header)?)?;
         frames.flush()?;
-        Ok(Self { frames, events: Vec::new(), stacks: HashMap::new(), totals: Totals::default() })
+        let (events, counted) = (Vec::new(), Vec::new());
+        Ok(Self { frames, events, counted, stacks: HashMap::new(), totals: Totals::default() })
     }
 
     /// Takes up a record, as the kernel side wrote it.
@@ -67,6 +72,47 @@ impl<W: Write> Writer<W> {
             self.events.clear();
         }
         Ok(())
+    }
+
+    /// Says that a census begins: whatever is handed over from now on may have happened before or
+    /// after a socket was counted.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn begin_census(&mut self) -> io::Result<()> {
+        self.write_events()?;
+        self.frames.write(Kind::Counted, &[])
+    }
+
+    /// Takes up a socket that was counted.
+    ///
+    /// # Errors
+    ///
+    /// When a full frame cannot be written.
+    pub fn counted(&mut self, socket: &Counted) -> io::Result<()> {
+        counted::encode(socket, &mut self.counted);
+        if self.counted.len() >= FULL_FRAME_BYTES { self.write_counted() } else { Ok(()) }
+    }
+
+    fn write_counted(&mut self) -> io::Result<()> {
+        if !self.counted.is_empty() {
+            self.frames.write(Kind::Counted, &self.counted)?;
+            self.counted.clear();
+        }
+        Ok(())
+    }
+
+    /// Ends the census, at `now_ns` on the monotonic clock, and flushes.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn end_census(&mut self, now_ns: u64) -> io::Result<()> {
+        self.write_counted()?;
+        self.write_events()?;
+        self.frames.write(Kind::Census, &serde_json::to_vec(&CensusHead { now_ns })?)?;
+        self.frames.flush()
     }
 
     /// Writes a look with the names in its `leaks`, those of every age, and flushes. `false`: it is
