@@ -11,6 +11,7 @@ use tcptrace_tests::clock::MILLI;
 use tcptrace_tests::netns::NetPair;
 use tcptrace_tests::puppet::Puppet;
 use tcptrace_tests::stream::{Life, Stream, Which};
+use tcptrace_tests::wait::patience;
 
 /// Coarseness of the bound: a jiffy at 100 a second, twice.
 const JIFFIES: i64 = 20 * MILLI;
@@ -93,7 +94,9 @@ fn no_fin_at_all() -> Result<()> {
 #[test]
 fn one_from_before_the_trace() -> Result<()> {
     let pair = NetPair::new()?;
-    pair.b.inside(|| Ok(fs::write("/proc/sys/net/ipv4/tcp_fin_timeout", "3")?))?;
+    // It must outlive the start of the trace, which takes long on an emulated machine.
+    let seconds = (3 * patience()).to_string();
+    pair.b.inside(|| Ok(fs::write("/proc/sys/net/ipv4/tcp_fin_timeout", seconds)?))?;
     let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
     let at = server.listen(std::net::SocketAddr::new(pair.a.v4.into(), 0), 16)?;
     client.connect(at)?;
