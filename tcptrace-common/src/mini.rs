@@ -6,10 +6,56 @@
 //! once is the end. What comes next on the same CPU tells which, so the kernel side keeps at most
 //! one [`MiniEnd`] a CPU that it has not told yet.
 
-use crate::memory::{SocketMemory, memory_flag};
+use crate::memory::{SocketMemory, Task, memory_flag};
 use crate::record::{DWELL_UNKNOWN, bound, transition_flag};
 use crate::tcp::state;
 use crate::wire;
+
+/// For so many mini-sockets there is room in a table of the kernel side's own, before any goes to
+/// the map `MINIS_FAR`: as many as `tcp_max_tw_buckets` lets a network namespace of a large host have
+/// in TIME_WAIT by default. It takes 16 MiB.
+pub const NEAR_MINIS: u32 = 1 << 18;
+
+/// What is remembered of a connection that a mini-socket carries: a cache line. Its endpoints are
+/// in the mini-socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct MiniMemory {
+    /// Address of the mini-socket, where it lies in the table; 0: the place is free.
+    pub sk: u64,
+    /// Socket cookie.
+    pub cookie: u64,
+    /// When [`Self::state`] was entered, ns, monotonic clock; 0: not known.
+    pub since_ns: u64,
+    /// Who opened the socket.
+    pub opener: Task,
+    /// Inode number of the network namespace; 0: nobody has asked for it yet.
+    pub netns: u32,
+    /// The state that was told last.
+    pub state: u8,
+    /// [`crate::memory::role`].
+    pub role: u8,
+    /// [`memory_flag`].
+    pub flags: u8,
+    /// Padding.
+    pub pad: u8,
+}
+wire!(MiniMemory, 64);
+
+impl MiniMemory {
+    /// Nothing is known.
+    pub const EMPTY: Self = Self {
+        sk: 0,
+        cookie: 0,
+        since_ns: 0,
+        opener: Task::EMPTY,
+        netns: 0,
+        state: 0,
+        role: 0,
+        flags: 0,
+        pad: 0,
+    };
+}
 
 /// The timer of a mini-socket was cancelled: its end, unless it is started again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

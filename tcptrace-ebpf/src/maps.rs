@@ -6,7 +6,7 @@ use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
 use tcptrace_common::counter::{self, Counter};
 use tcptrace_common::histogram::{self, KeyedSlot, StateHistogram};
 use tcptrace_common::memory::SocketMemory;
-use tcptrace_common::mini::MiniEnd;
+use tcptrace_common::mini::{MiniEnd, MiniMemory};
 use tcptrace_common::setting::filter::PORT_WORDS;
 use tcptrace_common::stack::ProcessEntry;
 use tcptrace_common::unwind::{Rule, RuleKey};
@@ -14,7 +14,7 @@ use tcptrace_common::unwind::{Rule, RuleKey};
 use crate::atomic::add_one;
 use crate::hooks::accept::Served;
 use crate::iters::Scratch;
-use crate::mini::Minis;
+use crate::mini::{Minis, table};
 use crate::near;
 use crate::stack::{DESKS, Record, Taken};
 
@@ -90,6 +90,15 @@ pub static STACK_TAKEN: PerCpuArray<Taken> = PerCpuArray::with_max_entries(1, 0)
 /// by `tcptrace_observer`, used only where the tool is not in the initial pid namespace.
 #[map]
 pub static OBSERVER: Array<[u64; 2]> = Array::with_max_entries(1, 0);
+
+/// What is remembered of connections that mini-sockets carry, see [`table`].
+#[map]
+pub static MINIS_NEAR: Array<table::Row> = Array::with_max_entries(table::ROWS, table::ALIGNED);
+
+/// The same of those for which the table has no place.
+#[map]
+pub static MINIS_FAR: HashMap<u64, MiniMemory> =
+    HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
 
 /// What each CPU knows of mini-sockets.
 #[map]

@@ -40,7 +40,7 @@ fn reference(memory: *mut SocketMemory) -> &'static mut SocketMemory {
 
 /// The same where it is far: nobody looks there while nothing is.
 #[inline(always)]
-pub fn find_far(sk: Sock) -> Option<&'static mut SocketMemory> {
+fn find_far(sk: Sock) -> Option<&'static mut SocketMemory> {
     if is_any_far() { SOCKETS.get_ptr_mut(sk.key()).map(reference) } else { None }
 }
 
@@ -92,14 +92,13 @@ pub fn recall_or_begin(sk: Sock, cookie: u64) -> Option<&'static mut SocketMemor
 fn make(sk: Sock) -> Option<&'static mut SocketMemory> {
     match near::take(sk.key()) {
         Some(memory) => Some(reference(memory)),
-        None => begin_far(sk, EMPTY),
+        None => begin_far(sk),
     }
 }
 
-/// Remembers this far away, over whatever was there: of a mini-socket, which stays for a minute.
 #[inline(always)]
-pub fn begin_far(sk: Sock, memory: &SocketMemory) -> Option<&'static mut SocketMemory> {
-    if SOCKETS.insert(sk.key(), memory, 0).is_err() {
+fn begin_far(sk: Sock) -> Option<&'static mut SocketMemory> {
+    if SOCKETS.insert(sk.key(), EMPTY, 0).is_err() {
         count(Counter::MemoryFull);
         return None;
     }
@@ -112,18 +111,10 @@ pub fn begin_far(sk: Sock, memory: &SocketMemory) -> Option<&'static mut SocketM
     SOCKETS.get_ptr_mut(sk.key()).map(reference)
 }
 
-/// Forgets a socket.
+/// Forgets a socket. An error says that nothing was remembered, which is no loss.
 #[inline(always)]
 pub fn forget(sk: Sock) {
-    if !near::give_back(sk.key()) {
-        forget_far(sk);
-    }
-}
-
-/// Forgets what is remembered far away. An error says that nothing was, which is no loss.
-#[inline(always)]
-pub fn forget_far(sk: Sock) {
-    if is_any_far() {
+    if !near::give_back(sk.key()) && is_any_far() {
         let _ = SOCKETS.remove(sk.key());
     }
 }

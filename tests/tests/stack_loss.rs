@@ -24,8 +24,7 @@ fn stacks_that_find_no_room_are_counted_and_no_leak_is_lost() -> Result<()> {
     let (a, count) = (pair.a.v4.to_string(), CONNECTIONS.to_string());
     let server = Scenario::spawn(&pair.a, &["accept-many", "--addr", &a, "--count", &count])?;
     let to = format!("{a}:{}", server.fact("port")?);
-    let mut client =
-        Scenario::spawn(&pair.b, &["connect", "--connect", &to, "--count", &count])?;
+    let mut client = Scenario::spawn(&pair.b, &["connect", "--connect", &to, "--count", &count])?;
     client.fact("ready")?;
     server.fact("accepted_all")?;
     client.tell("finish")?;

@@ -2,7 +2,7 @@
 //!
 //! Kernel contract (seen on 5.10, 6.1, 6.12, 6.18, 7.3): `tcp_destroy_sock` fires once for every
 //! TCP socket, listeners and never-accepted children included, after its transition to CLOSE; not
-//! for request and TIME_WAIT mini-sockets, which are never remembered.
+//! for request and TIME_WAIT mini-sockets.
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;

@@ -10,12 +10,14 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_sock_from_file};
 use tcptrace_common::census::{CensusMemory, CensusRow, census_flag};
+use tcptrace_common::memory::Task;
 use tcptrace_common::row::{HolderRow, RowHeader, kind};
 use tcptrace_common::setting::Setting;
 use tcptrace_common::tcp::{IPPROTO_MPTCP, state};
 
 use crate::config::setting;
 use crate::iters::{Arguments, Meta, Output, memory_of, namespaces};
+use crate::mini::table;
 use crate::sock::{Sock, Socket};
 use crate::task::process_of;
 
@@ -180,18 +182,30 @@ fn remembered(sk: Sock, row: &mut CensusRow) -> Option<CensusMemory> {
     if setting(Setting::CensusMemory) == 0 {
         return None;
     }
-    let memory = memory_of(sk, row.cookie)?;
+    let is_mini = row.flags & census_flag::MINI_SOCKET != 0;
+    let memory = if is_mini { of_mini(sk, row.cookie) } else { of_full(sk, row.cookie) }?;
     row.flags |= census_flag::REMEMBERED;
-    Some(CensusMemory {
-        // SAFETY: no preconditions.
-        now_ns: unsafe { bpf_ktime_get_ns() },
-        since_ns: memory.since_ns,
-        opener: memory.opener,
-        state: memory.state,
-        role: memory.role,
-        flags: memory.flags,
-        pad: [0; 5],
-    })
+    Some(memory)
+}
+
+#[inline(always)]
+fn of_full(sk: Sock, cookie: u64) -> Option<CensusMemory> {
+    let own = memory_of(sk, cookie)?;
+    Some(now(own.since_ns, own.opener, [own.state, own.role, own.flags]))
+}
+
+#[inline(always)]
+fn of_mini(sk: Sock, cookie: u64) -> Option<CensusMemory> {
+    let own = table::find(sk.key())?;
+    let is_its = cookie != 0 && own.cookie == cookie;
+    is_its.then(|| now(own.since_ns, own.opener, [own.state, own.role, own.flags]))
+}
+
+#[inline(always)]
+fn now(since_ns: u64, opener: Task, [state, role, flags]: [u8; 3]) -> CensusMemory {
+    // SAFETY: no preconditions.
+    let now_ns = unsafe { bpf_ktime_get_ns() };
+    CensusMemory { now_ns, since_ns, opener, state, role, flags, pad: [0; 5] }
 }
 
 #[inline(always)]

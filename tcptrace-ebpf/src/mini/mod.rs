@@ -1,10 +1,11 @@
 //! Mini-sockets: what is remembered of a connection goes with it when the kernel hands it over.
 //!
-//! The socket's own program and the two timer hooks meet here. A mini-socket is remembered in the
-//! far part as any other that is there, by its address. What belongs to one CPU is written with
+//! The socket's own program and the two timer hooks meet here. What belongs to one CPU is written with
 //! interrupts off (timer hooks) or with softirqs off (hand-over). A timer that an interrupt moves
 //! during a hand-over can cost one of the young ones its place; then its TIME_WAIT is told with its
 //! end.
+
+pub mod table;
 
 use core::ffi::c_void;
 
@@ -21,10 +22,9 @@ use tcptrace_common::tcp::state;
 use crate::config::{address, read, setting};
 use crate::emit::{Transition, observe};
 use crate::maps::{MINI_ENDS, MINIS, count_here};
-use crate::memory::{begin_far, find_far, forget_far};
 use crate::opaque::opaque;
 use crate::sock::Sock;
-use crate::words::{clear, copy};
+use crate::words::clear;
 
 /// How many mini-sockets in FIN_WAIT2 a CPU keeps an eye on; a power of two.
 const YOUNG: usize = 128;
@@ -47,6 +47,8 @@ pub struct Minis {
     first: u64,
     /// The number after the last one.
     end: u64,
+    /// Where the memory of one of these is built; programs have 512 bytes of stack.
+    memory: SocketMemory,
     /// Those made in FIN_WAIT2 of late.
     young: [Young; YOUNG],
 }
@@ -131,8 +133,7 @@ pub fn hand_over(memory: &SocketMemory, from: u8, now: u64) -> u8 {
     }
     let (key, substate) = (minis.born, minis.born_substate as u8);
     minis.born = 0;
-    let mini = Mini(key as *const c_void);
-    let Some(own) = begin_far(mini.sock(), memory) else { return substate };
+    let Some(own) = table::put(key, memory) else { return substate };
     if from != substate {
         own.since_ns = now;
     } else if own.state != from {
@@ -207,22 +208,21 @@ fn note_end(mini: Mini) {
     end.sk = mini.key();
 }
 
-/// Takes the memory of a mini-socket out of the map. One that is older than the trace gets its
-/// cookie and its endpoints.
+/// Takes the memory of a mini-socket out of the table. Of one that is older than the trace there are
+/// its cookie and its endpoints alone.
 #[inline(always)]
 fn recall(mini: Mini, memory: &mut SocketMemory) {
     let sock = mini.sock();
     let cookie = sock.raw_cookie();
     clear(memory);
-    if let Some(own) = find_far(sock) {
-        copy(own, memory);
-        forget_far(sock);
+    if let Some(own) = table::find(mini.key()) {
+        if own.cookie == cookie && cookie != 0 {
+            table::restore(own, memory);
+        }
+        table::forget(mini.key());
     }
-    if memory.cookie != cookie || cookie == 0 {
-        clear(memory);
-        memory.cookie = cookie;
-        sock.tuple(&mut memory.tuple);
-    }
+    memory.cookie = cookie;
+    sock.mini_tuple(&mut memory.tuple);
 }
 
 /// When TIME_WAIT began at the latest, ns, to the jiffy: the timer then got its last time, unless a
@@ -265,7 +265,7 @@ fn go_on(end: &mut MiniEnd) {
         tell(&told, &mut end.memory, sock);
         enter(&mut end.memory, &told);
     }
-    begin_far(sock, &end.memory);
+    table::put(end.sk, &end.memory);
 }
 
 #[inline(always)]
@@ -303,12 +303,17 @@ fn look_at_one() -> Option<()> {
         }
         return None;
     }
-    let memory = find_far(mini.sock())?;
-    if memory.cookie == young.cookie && memory.state == state::FIN_WAIT2 {
+    let own = table::find(young.key)?;
+    if own.cookie == young.cookie && own.state == state::FIN_WAIT2 {
+        let memory = &mut minis.memory;
+        clear(memory);
+        table::restore(own, memory);
+        mini.sock().mini_tuple(&mut memory.tuple);
         let at = latest_time_wait(memory.since_ns, now, jiffies, mini.expires());
         let told = to_time_wait(memory, at, bound::AT_MOST);
         tell(&told, memory, mini.sock());
         enter(memory, &told);
+        table::keep(own, memory);
     }
     Some(())
 }

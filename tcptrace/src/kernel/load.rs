@@ -73,6 +73,11 @@ impl Wish {
         if self.wants(Group::Life) { self.budget.sockets } else { 1 }
     }
 
+    /// The same for mini-sockets.
+    fn mini_sockets(&self) -> u32 {
+        if self.wants(Group::MiniSockets) { self.budget.sockets } else { 1 }
+    }
+
     /// Whether sockets are remembered near first, which takes room for a good number of them.
     fn remembers_near(&self) -> bool {
         self.wants(Group::Life) && self.budget.sockets >= NEAR_SOCKETS
@@ -116,6 +121,7 @@ impl Kernel {
             .override_global(aya_log::LEVEL, &log_level(wish), false)
             .map_max_entries("EVENTS", wish.budget.ring_bytes)
             .map_max_entries("SOCKETS", wish.sockets())
+            .map_max_entries("MINIS_FAR", wish.mini_sockets())
             .load(PROGRAMS)
             .map_err(|error| explain(host, anyhow!(error)))?;
         wish.filter.write(&mut ebpf)?;
@@ -239,6 +245,9 @@ fn shrink_unused(loader: &mut EbpfLoader<'_>, wish: &Wish) {
     }
     if !wish.remembers_near() {
         loader.map_max_entries("NEAR_ADDRESSES", 1).map_max_entries("NEAR_MEMORIES", 1);
+    }
+    if !wish.wants(Group::MiniSockets) || !wish.remembers_near() {
+        loader.map_max_entries("MINIS_NEAR", 1);
     }
     if !wish.wants(Group::Snapshots) {
         loader.map_max_entries("WAITING", 1);

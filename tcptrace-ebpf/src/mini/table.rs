@@ -1,0 +1,165 @@
+//! What is remembered of connections that mini-sockets carry, by the mini-socket's address.
+//!
+//! A busy host has a hundred thousand of them, each for a minute, and makes and ends one with each
+//! connection. So there is a table of the kernel side's own, as for sockets ([`crate::near`]), in
+//! which a mini-socket has one cache line, address included: nearly always the only one that is
+//! touched. Who finds a row full goes to a hash map. A place is taken by one compare-and-exchange
+//! and given back by a plain store.
+
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use tcptrace_common::counter::Counter;
+use tcptrace_common::memory::SocketMemory;
+use tcptrace_common::mini::{MiniMemory, NEAR_MINIS};
+use tcptrace_common::setting::Setting;
+
+use crate::atomic::exchange;
+use crate::config::setting;
+use crate::maps::{MINIS_FAR, MINIS_NEAR, count};
+use crate::opaque::{nought, number, opaque};
+use crate::words::copy;
+
+/// Places in a row.
+const WAYS: usize = 4;
+/// Rows; a power of two.
+pub const ROWS: u32 = NEAR_MINIS / WAYS as u32;
+/// Lets the kernel align the table to a page, and so each place to a cache line.
+pub const ALIGNED: u32 = BPF_F_MMAPABLE;
+
+/// Places in a row.
+pub type Row = [MiniMemory; WAYS];
+
+/// What a far memory begins with, in read-only memory: programs have 512 bytes of stack.
+const EMPTY: &MiniMemory = &MiniMemory::EMPTY;
+
+/// Whether any was ever far: nobody looks there before.
+#[unsafe(no_mangle)]
+static mut MINI_FAR: u64 = 0;
+
+/// Remembers a connection for the mini-socket at this address, but for its endpoints, which the
+/// mini-socket has itself. `None`: there is no room, which is counted.
+#[inline(always)]
+pub fn put(key: u64, memory: &SocketMemory) -> Option<&'static mut MiniMemory> {
+    let own = match take(key) {
+        Some(own) => own,
+        None => take_far(key)?,
+    };
+    keep(own, memory);
+    Some(own)
+}
+
+/// What is remembered for the mini-socket at this address.
+#[inline(always)]
+pub fn find(key: u64) -> Option<&'static mut MiniMemory> {
+    match place(key, holds) {
+        Some(own) => Some(own),
+        None if is_any_far() => MINIS_FAR.get_ptr_mut(key).map(reference),
+        None => None,
+    }
+}
+
+/// Forgets it.
+#[inline(always)]
+pub fn forget(key: u64) {
+    if let Some(own) = place(key, holds) {
+        // What is half written later shall not look like this one's.
+        (own.cookie, own.state) = (0, 0);
+        // SAFETY: within a value of a map; from here on the place may be another one's.
+        unsafe { (&raw mut own.sk).write_volatile(0) };
+    } else if is_any_far() {
+        let _ = MINIS_FAR.remove(key);
+    }
+}
+
+/// Copies what is kept of a connection.
+#[inline(always)]
+pub fn keep(own: &mut MiniMemory, memory: &SocketMemory) {
+    own.cookie = memory.cookie;
+    own.since_ns = memory.since_ns;
+    copy(&memory.opener, &mut own.opener);
+    own.netns = memory.netns;
+    own.state = memory.state;
+    own.role = memory.role;
+    own.flags = memory.flags;
+}
+
+/// The same back again, into an empty memory.
+#[inline(always)]
+pub fn restore(own: &MiniMemory, memory: &mut SocketMemory) {
+    memory.cookie = own.cookie;
+    memory.since_ns = own.since_ns;
+    copy(&own.opener, &mut memory.opener);
+    memory.netns = own.netns;
+    memory.state = own.state;
+    memory.role = own.role;
+    memory.flags = own.flags;
+}
+
+/// Whoever finds a memory may write to it.
+#[inline(always)]
+fn reference(memory: *mut MiniMemory) -> &'static mut MiniMemory {
+    // SAFETY: a value of a map lives at least until this program returns. Of one mini-socket only
+    // one CPU tells at a time: its timer's, or that of the socket which it replaces.
+    unsafe { &mut *memory }
+}
+
+#[inline(always)]
+fn holds(slot: *mut u64, key: u64) -> bool {
+    // SAFETY: the first word of a place; another CPU may write it, which is one store.
+    unsafe { slot.read_volatile() == key }
+}
+
+/// A place that was free, or that of a mini-socket at the same address whose end was missed.
+#[inline(always)]
+fn take(key: u64) -> Option<&'static mut MiniMemory> {
+    place(key, |slot, key| {
+        let before = exchange(slot, 0, key);
+        before == 0 || before == key
+    })
+}
+
+/// The first place of the row for which `is_it` says so. It is looked for from another place of the
+/// row for each address: so most find theirs at once.
+#[inline(always)]
+fn place(key: u64, is_it: impl Fn(*mut u64, u64) -> bool) -> Option<&'static mut MiniMemory> {
+    if setting(Setting::Near) == 0 {
+        return None;
+    }
+    let mixed = number(key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let row = MINIS_NEAR.get_ptr_mut((mixed >> (64 - ROWS.trailing_zeros())) as u32)?;
+    let row = row.cast::<MiniMemory>();
+    let mut found = WAYS as u64;
+    for step in 0..WAYS as u64 {
+        let way = opaque((mixed >> 8).wrapping_add(step)) as usize & (WAYS - 1);
+        if is_it(row.wrapping_add(way).cast(), key) {
+            found = way as u64;
+            break;
+        }
+    }
+    if found == WAYS as u64 {
+        return None;
+    }
+    // The verifier shall not follow the rest of the program once for each step.
+    let way = opaque(found.wrapping_add(nought())) as usize & (WAYS - 1);
+    Some(reference(row.wrapping_add(way)))
+}
+
+#[inline(always)]
+fn take_far(key: u64) -> Option<&'static mut MiniMemory> {
+    if MINIS_FAR.insert(key, EMPTY, 0).is_err() {
+        count(Counter::MemoryFull);
+        return None;
+    }
+    // SAFETY: a word in `.bss`; all who write it write the same.
+    unsafe {
+        if (&raw const MINI_FAR).read_volatile() == 0 {
+            (&raw mut MINI_FAR).write_volatile(1);
+        }
+    }
+    MINIS_FAR.get_ptr_mut(key).map(reference)
+}
+
+#[inline(always)]
+fn is_any_far() -> bool {
+    // SAFETY: a word in `.bss`, which other CPUs may write.
+    unsafe { (&raw const MINI_FAR).read_volatile() != 0 }
+}
