@@ -538,7 +538,9 @@ fn hist_of_a_recording_knows_who_is_still_in_a_state() -> Result<()> {
         ensure!(is_there(&live), "no {state}: {live:?}");
     }
     ensure!(told == live, "live:\n{live:#?}\nreplayed:\n{told:#?}");
-    Ok(())
+    let mut command = tool::command(&["hist", "--interval", "1ns", "--replay"])?;
+    command.arg(&file);
+    refused(tool::run(command)?, &["still.rec", "--interval is too short"])
 }
 
 /// A recorder that was killed took no census at its end: what happened since the first one tells.
@@ -584,5 +586,38 @@ fn hist_of_a_recording_that_was_cut_knows_it_too() -> Result<()> {
     // All are there, those too in which nothing happened, and the last one is shorter.
     let expected = spans.unwrap_or_default() / 50_000_000 + 1;
     ensure!(intervals.len() as u64 == expected && expected >= 10, "{expected} intervals: {total}");
+    Ok(())
+}
+
+/// What each command makes of one recording, in each format that the files of `leaks` alone do not
+/// show. `UPDATE_GOLDEN=1` rewrites them.
+#[test]
+fn a_recording_of_lives_gives_the_golden_outputs() -> Result<()> {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings");
+    let dir = Dir::new("golden")?;
+    let log = dir.file("life.hlog");
+    let log = log.to_str().context("a path")?;
+    for (name, arguments) in [
+        ("stream.txt", "stream"),
+        ("stream.jsonl", "stream -o json"),
+        ("hist.txt", "hist --by comm"),
+        ("hist.jsonl", "hist --by remote --interval 30s -o json"),
+        ("hist.hlog", &format!("hist --hdr-log {log}")),
+    ] {
+        let arguments: Vec<&str> = arguments.split_whitespace().collect();
+        let mut command = tool::command(&arguments)?;
+        command.arg("--replay").arg(place.join("life.rec")).env("TZ", "UTC");
+        let finished = tool::run(command)?.expect_code(0)?;
+        let actual = match name {
+            "hist.hlog" => fs::read_to_string(log)?,
+            _ => finished.stdout.iter().map(|line| format!("{}\n", line.text())).collect(),
+        };
+        let path = place.join(format!("life.{name}"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&path, &actual)?;
+        }
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        ensure!(actual == expected, "{} differs:\n{actual}", path.display());
+    }
     Ok(())
 }

@@ -22,9 +22,14 @@ fn stacks_that_find_no_room_are_counted_and_no_leak_is_lost() -> Result<()> {
     // From here on nobody empties a ring, and nobody learns how to walk a new program's stacks.
     running.signal(Signal::SIGSTOP)?;
     let (a, count) = (pair.a.v4.to_string(), CONNECTIONS.to_string());
-    let server = Scenario::spawn(&pair.a, &["accept-many", "--addr", &a, "--count", &count])?;
+    // Arguments lie above the stack: a copy that begins near its top is as long as it can be.
+    let ballast = "x".repeat(64 << 10);
+    let common = ["--count", &count, "--ballast", &ballast];
+    let server = [&["accept-many", "--addr", &a][..], &common].concat();
+    let server = Scenario::spawn(&pair.a, &server)?;
     let to = format!("{a}:{}", server.fact("port")?);
-    let mut client = Scenario::spawn(&pair.b, &["connect", "--connect", &to, "--count", &count])?;
+    let client = [&["connect", "--connect", &to][..], &common].concat();
+    let mut client = Scenario::spawn(&pair.b, &client)?;
     client.fact("ready")?;
     server.fact("accepted_all")?;
     client.tell("finish")?;

@@ -22,8 +22,8 @@ use crate::source::recording::Moment;
 
 use super::outputs::Outputs;
 
-/// More intervals than this in which nothing happens, one after the other, are not believed: a
-/// recording has a look each interval of its own.
+/// More intervals than this between two things that are told are too many: a recording has a look
+/// each interval of its own, unless somebody has made up its times.
 const MOST_EMPTY: u64 = 1_000_000;
 
 /// Makes the histograms of a recording. Which sockets are still in a state is told by the censuses
@@ -68,7 +68,8 @@ fn report_until(
 ) -> Result<()> {
     let due = tally.intervals_until(time_ns);
     if due > MOST_EMPTY {
-        return Err(recorded.complaint("its clock jumps; without --interval it can be read"));
+        let sentence = "--interval is too short for the time in which nothing happened";
+        return Err(recorded.complaint(sentence));
     }
     for _ in 0..due {
         tally.now_ns = tally.next_ns();

@@ -41,4 +41,6 @@ const NAMES_BYTES: usize = 32 << 20;
 #[cfg(test)]
 pub mod fixtures;
 #[cfg(test)]
+mod life;
+#[cfg(test)]
 mod tests;
