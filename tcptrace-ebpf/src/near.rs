@@ -88,15 +88,26 @@ fn memory_at(row: u32, way: usize) -> Option<*mut SocketMemory> {
     Some(NEAR_MEMORIES.get_ptr_mut(row)?.cast::<SocketMemory>().wrapping_add(way))
 }
 
-/// The row where a socket has its place if it is near. Addresses of sockets differ in their middle
-/// bits; a multiplication (by 2^64 over the golden ratio: Knuth, The Art of Computer Programming,
-/// 6.4) spreads them to the high ones.
+/// The row where a socket has its place if it is near.
 #[inline(always)]
 fn row_of(address: u64) -> Option<(u32, *mut u64)> {
+    let row = high_bits(mixed(address)?, ROWS);
+    Some((row, NEAR_ADDRESSES.get_ptr_mut(row)?.cast()))
+}
+
+/// What tells where a socket has its place in a table of the kernel side's own; `None` where there
+/// are no such tables. Addresses of sockets differ in their middle bits; a multiplication (by 2^64
+/// over the golden ratio: Knuth, The Art of Computer Programming, 6.4) spreads them to the high ones.
+#[inline(always)]
+pub fn mixed(address: u64) -> Option<u64> {
     if setting(Setting::Near) == 0 {
         return None;
     }
-    let mixed = number(address).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let row = (mixed >> (64 - ROWS.trailing_zeros())) as u32;
-    Some((row, NEAR_ADDRESSES.get_ptr_mut(row)?.cast()))
+    Some(number(address).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// As many of the high bits as `rows`, a power of two, asks for.
+#[inline(always)]
+pub fn high_bits(mixed: u64, rows: u32) -> u32 {
+    (mixed >> (64 - rows.trailing_zeros())) as u32
 }

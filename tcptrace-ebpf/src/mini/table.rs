@@ -10,12 +10,11 @@ use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use tcptrace_common::counter::Counter;
 use tcptrace_common::memory::SocketMemory;
 use tcptrace_common::mini::{MiniMemory, NEAR_MINIS};
-use tcptrace_common::setting::Setting;
 
 use crate::atomic::exchange;
-use crate::config::setting;
 use crate::maps::{MINIS_FAR, MINIS_NEAR, count};
-use crate::opaque::{nought, number, opaque};
+use crate::near::{high_bits, mixed};
+use crate::opaque::{nought, opaque};
 use crate::words::copy;
 
 /// Places in a row.
@@ -121,11 +120,8 @@ fn take(key: u64) -> Option<&'static mut MiniMemory> {
 /// row for each address: so most find theirs at once.
 #[inline(always)]
 fn place(key: u64, is_it: impl Fn(*mut u64, u64) -> bool) -> Option<&'static mut MiniMemory> {
-    if setting(Setting::Near) == 0 {
-        return None;
-    }
-    let mixed = number(key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let row = MINIS_NEAR.get_ptr_mut((mixed >> (64 - ROWS.trailing_zeros())) as u32)?;
+    let mixed = mixed(key)?;
+    let row = MINIS_NEAR.get_ptr_mut(high_bits(mixed, ROWS))?;
     let row = row.cast::<MiniMemory>();
     let mut found = WAYS as u64;
     for step in 0..WAYS as u64 {

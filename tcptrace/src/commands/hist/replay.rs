@@ -124,16 +124,19 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// The end of the interval that goes on, where there are intervals.
+    /// Length of an interval, ns; for ever where none is asked for.
+    fn interval_ns(&self) -> u64 {
+        self.plan.interval.map_or(u64::MAX, nanos).max(1)
+    }
+
+    /// The end of the interval that goes on.
     fn next_ns(&self) -> u64 {
-        let interval = self.plan.interval.map_or(u64::MAX, nanos);
-        self.reported_ns.saturating_add(interval.max(1))
+        self.reported_ns.saturating_add(self.interval_ns())
     }
 
     /// How many intervals end before a time.
     fn intervals_until(&self, time_ns: u64) -> u64 {
-        let interval = self.plan.interval.map_or(u64::MAX, nanos);
-        time_ns.saturating_sub(self.reported_ns) / interval.max(1)
+        time_ns.saturating_sub(self.reported_ns) / self.interval_ns()
     }
 
     fn interval(&mut self, recorded: &Recorded) -> HistReport {
