@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::mem::size_of;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -13,7 +13,7 @@ use tcptrace_common::memory::Task;
 use crate::stacks::file_id::FileId;
 use crate::stacks::identity::is_alive;
 
-/// Bytes of a map that are read; of a larger one nothing is.
+/// Bytes of a map that are read; of a larger one, the last ones: what was written later counts.
 const BYTES_MAX: u64 = 64 << 20;
 /// Bytes of a small file in `/proc`.
 const SMALL: u64 = 1 << 16;
@@ -44,17 +44,30 @@ impl MapFile {
     fn checked(file: File, euid: u32) -> Option<Self> {
         let data = file.metadata().ok()?;
         let trusted = data.is_file() && (data.uid() == euid || data.uid() == 0);
-        (trusted && data.len() <= BYTES_MAX).then(|| Self { file, id: FileId::of(&data) })
+        trusted.then(|| Self { file, id: FileId::of(&data) })
     }
 
     /// Its bytes; those that were added since it was opened are left out.
     #[must_use]
     pub fn read(self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        // What was read before an error counts.
-        let _ = self.file.take(self.id.bytes()).read_to_end(&mut bytes);
-        bytes
+        tail(self.file, self.id.bytes(), BYTES_MAX)
     }
+}
+
+/// At most so many of the first `length` bytes, those before the end, from the beginning of a line.
+fn tail(mut file: File, length: u64, most: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let from = length.saturating_sub(most);
+    if file.seek(SeekFrom::Start(from)).is_err() {
+        return bytes;
+    }
+    // What was read before an error counts.
+    let _ = file.take(length - from).read_to_end(&mut bytes);
+    if from > 0 {
+        let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+        bytes.drain(..line);
+    }
+    bytes
 }
 
 /// Opens a file below a root directory, whatever links there are on the way: none leads out of it.

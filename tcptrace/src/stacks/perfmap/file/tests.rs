@@ -75,14 +75,26 @@ fn a_device_without_end_is_no_map() {
 }
 
 #[test]
-fn what_is_too_large_or_of_somebody_else_is_not_read() {
-    let dir = Dir::new("large");
-    let file = File::create(dir.map()).unwrap();
-    file.set_len(BYTES_MAX).unwrap();
+fn what_is_of_somebody_else_is_not_read() {
+    let dir = Dir::new("others");
+    File::create(dir.map()).unwrap();
     assert!(MapFile::checked(dir.open().unwrap(), me()).is_some());
     assert_eq!(MapFile::checked(dir.open().unwrap(), me() + 1).is_some(), me() == 0);
-    file.set_len(BYTES_MAX + 1).unwrap();
-    assert!(MapFile::checked(dir.open().unwrap(), me()).is_none());
+}
+
+#[test]
+fn of_what_is_too_large_the_last_lines_are_read() {
+    let dir = Dir::new("large");
+    let text = b"10 10 one\n20 10 two\n30 10 three\n";
+    fs::write(dir.map(), text).unwrap();
+    let read = |length, most| tail(dir.open().unwrap(), length, most);
+    let length = text.len() as u64;
+    assert_eq!(read(length, length), text);
+    assert_eq!(read(length, length - 1), b"\n20 10 two\n30 10 three\n");
+    assert_eq!(read(length, 14), b"\n30 10 three\n");
+    assert_eq!(read(length, 5), b"\n");
+    assert_eq!(read(11, 20), b"10 10 one\n2", "what was added since is left out");
+    assert_eq!(read(9, 4), b"", "no line is whole");
 }
 
 #[test]
