@@ -192,15 +192,23 @@ fields! {
     /// Type and mode.
     InodeMode = required "inode"."i_mode",
     /// First argument of a system call; x86-64 alone.
-    RegsFirstArgument = optional "pt_regs"."di",
+    RegsFirstArgument = extra "pt_regs"."di",
     /// Program counter of the user's code; x86-64 alone.
     RegsPc = extra "pt_regs"."ip",
-    /// Its stack pointer; x86-64 alone.
+    /// Its stack pointer; x86-64 and aarch64.
     RegsSp = extra "pt_regs"."sp",
     /// Its frame pointer; x86-64 alone.
     RegsBp = extra "pt_regs"."bp",
     /// Its code segment, which tells 32-bit programs; x86-64 alone.
     RegsCs = extra "pt_regs"."cs",
+    /// First argument of a system call; aarch64 alone.
+    ArmFirstArgument = extra "pt_regs"."orig_x0",
+    /// Program counter of the user's code; aarch64 alone.
+    ArmPc = extra "pt_regs"."pc",
+    /// Its registers `x0` to `x30`; aarch64 alone.
+    ArmRegs = extra "pt_regs"."regs",
+    /// The state of the CPU, which tells 32-bit programs; aarch64 alone.
+    ArmState = extra "pt_regs"."pstate",
     /// Where the thread's own storage lies; x86-64 alone.
     FsBase = extra "task_struct"."thread.fsbase",
     /// File of the program that exec() has loaded; of a script, its interpreter.

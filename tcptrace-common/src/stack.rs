@@ -92,7 +92,7 @@ pub struct StackHeader {
     /// Where the walk got stuck.
     pub frontier: Frame,
 }
-wire!(StackHeader, 120);
+wire!(StackHeader, 128);
 
 /// One frame of a CPython function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

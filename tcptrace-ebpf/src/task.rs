@@ -22,6 +22,8 @@ const KERNEL_THREAD: u32 = 0x0020_0000;
 const NO_USER_STACK: u32 = KERNEL_THREAD | 0x10 | 0x4000;
 /// `__USER_CS` (`arch/x86/include/asm/segment.h`): the code segment of 64-bit programs.
 const USER_CODE_64: u16 = 0x33;
+/// `PSR_MODE32_BIT` (`arch/arm64/include/uapi/asm/ptrace.h`): a 32-bit program.
+const ARM_32_BIT: u64 = 0x10;
 /// `S_IFMT`, `S_IFSOCK` (`include/uapi/linux/stat.h`).
 const FILE_TYPE: u16 = 0o170_000;
 const SOCKET_FILE: u16 = 0o140_000;
@@ -104,12 +106,21 @@ pub fn is_current(task: &Task) -> bool {
 pub fn user_registers() -> Option<Frame> {
     // SAFETY: the verifier knows the current task.
     let flags = unsafe { load::<u32>(current(), Field::TaskFlags) };
-    if !has(Field::RegsPc) || flags & NO_USER_STACK != 0 {
+    if flags & NO_USER_STACK != 0 {
         return None;
     }
-    // SAFETY: the current task is valid and is a user's.
-    let registers = unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) };
-    let registers = registers as *const c_void;
+    if has(Field::RegsPc) {
+        x86_registers()
+    } else if has(Field::ArmPc) {
+        arm_registers()
+    } else {
+        None
+    }
+}
+
+#[inline(always)]
+fn x86_registers() -> Option<Frame> {
+    let registers = saved_registers();
     if read::<u16>(registers, Field::RegsCs)? != USER_CODE_64 {
         return None;
     }
@@ -119,9 +130,35 @@ pub fn user_registers() -> Option<Frame> {
             pc: load(registers, Field::RegsPc),
             sp: load(registers, Field::RegsSp),
             bp: load(registers, Field::RegsBp),
+            link: 0,
             is_leaf: 1,
         }
     })
+}
+
+#[inline(always)]
+fn arm_registers() -> Option<Frame> {
+    let registers = saved_registers();
+    if read::<u64>(registers, Field::ArmState)? & ARM_32_BIT != 0 {
+        return None;
+    }
+    // SAFETY: the verifier knows what the helper returned, which is never null.
+    Some(unsafe {
+        Frame {
+            pc: load(registers, Field::ArmPc),
+            sp: load(registers, Field::RegsSp),
+            bp: load_part(registers, Field::ArmRegs, 29 * size_of::<u64>()),
+            link: load_part(registers, Field::ArmRegs, 30 * size_of::<u64>()),
+            is_leaf: 1,
+        }
+    })
+}
+
+/// The registers with which the current task, a user's, came into the kernel.
+#[inline(always)]
+fn saved_registers() -> *const c_void {
+    // SAFETY: the current task is valid and is a user's.
+    unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) as *const c_void }
 }
 
 /// Which program the current process runs; 0: not known.
@@ -225,11 +262,13 @@ pub fn sock_of_file(file: *const c_void) -> Option<Sock> {
 /// whose registers are not known here.
 #[inline(always)]
 pub fn first_argument() -> Option<u64> {
-    if !has(Field::RegsFirstArgument) {
+    let field = if has(Field::RegsFirstArgument) {
+        Field::RegsFirstArgument
+    } else if has(Field::ArmFirstArgument) {
+        Field::ArmFirstArgument
+    } else {
         return None;
-    }
-    // SAFETY: the current task is valid, and has user registers: this is a system call.
-    let registers = unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) };
+    };
     // SAFETY: the verifier knows what the helper returned, which is never null.
-    Some(unsafe { load(registers as *const c_void, Field::RegsFirstArgument) })
+    Some(unsafe { load(saved_registers(), field) })
 }

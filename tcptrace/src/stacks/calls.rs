@@ -1,5 +1,7 @@
 //! Whether an address can be a return address: whether the code before it is a call.
 
+use super::arch::Arch;
+
 /// Bytes before a return address that hold the longest call.
 pub const CALL_BYTES: usize = 7;
 /// `call rel32`.
@@ -42,15 +44,35 @@ pub enum Call {
     Indirect,
 }
 
-/// The call that ends where `code` ends; `None`: there is none. Where bytes can be read both ways,
-/// the call is taken to be indirect, of which less can be said.
+/// The call that ends where `code` ends; `None`: there is none.
 #[must_use]
-pub fn before(code: [u8; CALL_BYTES]) -> Option<Call> {
+pub fn before(arch: Arch, code: [u8; CALL_BYTES]) -> Option<Call> {
+    match arch {
+        Arch::X86_64 => x86_64(code),
+        Arch::Aarch64 => aarch64(code),
+    }
+}
+
+/// Where bytes can be read both ways, the call is taken to be indirect, of which less can be said.
+fn x86_64(code: [u8; CALL_BYTES]) -> Option<Call> {
     if (2..=CALL_BYTES).any(|length| is_indirect(&code[CALL_BYTES - length..])) {
         return Some(Call::Indirect);
     }
     let [.., CALL, a, b, c, d] = code else { return None };
     Some(Call::Direct(i32::from_le_bytes([a, b, c, d])))
+}
+
+/// `bl` with a distance in words from itself, `blr`, `blraa` and its like (Arm ARM, C4.1).
+fn aarch64(code: [u8; CALL_BYTES]) -> Option<Call> {
+    let [.., a, b, c, d] = code;
+    let word = u32::from_le_bytes([a, b, c, d]);
+    if word >> 26 == 0b10_0101 {
+        let words = ((word << 6) as i32) >> 6;
+        return Some(Call::Direct(words * 4 - 4));
+    }
+    let is_plain = word & 0xffff_fc1f == 0xd63f_0000;
+    let is_signed = word & 0xfeff_f800 == 0xd63f_0800;
+    (is_plain || is_signed).then_some(Call::Indirect)
 }
 
 /// Whether `code` is exactly one indirect near call, without the prefix that it may have.
@@ -78,7 +100,7 @@ mod tests {
     fn call(code: &[u8]) -> Option<Call> {
         let mut bytes = [0x90; CALL_BYTES];
         bytes[CALL_BYTES - code.len()..].copy_from_slice(code);
-        before(bytes)
+        before(Arch::X86_64, bytes)
     }
 
     #[test]
@@ -97,6 +119,23 @@ mod tests {
             &[0xff, 0x94, 0x24, 0x10, 0x20, 0, 0], // call [rsp + disp32]
         ] {
             assert_eq!(call(indirect), Some(Call::Indirect), "{indirect:x?}");
+        }
+    }
+
+    #[test]
+    fn each_form_of_a_call_on_aarch64() {
+        let call = |word: u32| {
+            let mut bytes = [0; CALL_BYTES];
+            bytes[CALL_BYTES - 4..].copy_from_slice(&word.to_le_bytes());
+            before(Arch::Aarch64, bytes)
+        };
+        assert_eq!(call(0x9400_0001), Some(Call::Direct(0))); // bl .+4
+        assert_eq!(call(0x97ff_ffff), Some(Call::Direct(-8))); // bl .-4
+        assert_eq!(call(0xd63f_0100), Some(Call::Indirect)); // blr x8
+        assert_eq!(call(0xd63f_08ff), Some(Call::Indirect)); // blraaz x7
+        assert_eq!(call(0xd73f_0a11), Some(Call::Indirect)); // blraa x16, x17
+        for word in [0x1400_0001, 0xd61f_0100, 0xd65f_03c0, 0xd400_0001] {
+            assert_eq!(call(word), None, "{word:x}"); // b, br, ret, svc
         }
     }
 

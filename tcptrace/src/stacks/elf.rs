@@ -5,6 +5,7 @@
 
 use std::fs::File;
 
+use super::arch::Arch;
 use super::bytes::{self, u16_at, u32_at, u64_at};
 
 const HEADER_BYTES: usize = 64;
@@ -12,7 +13,6 @@ const PROGRAM_HEADER_BYTES: usize = 56;
 const SECTION_HEADER_BYTES: usize = 64;
 /// `\x7fELF`, 64 bit, little endian, version 1.
 const IDENT: &[u8] = b"\x7fELF\x02\x01\x01";
-const EM_X86_64: u16 = 62;
 const PT_LOAD: u32 = 1;
 const PT_NOTE: u32 = 4;
 const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
@@ -60,9 +60,11 @@ impl Range {
     }
 }
 
-/// What is known of an ELF file for x86-64.
+/// What is known of an ELF file.
 #[derive(Clone, Debug, Default)]
 pub struct Elf {
+    /// What its code is for.
+    pub arch: Arch,
     /// GNU build id.
     pub build_id: Option<Vec<u8>>,
     /// Whether the Go toolchain made it, whose code keeps frame pointers.
@@ -80,15 +82,15 @@ pub struct Elf {
 }
 
 impl Elf {
-    /// Reads it; `None`: not an ELF file for x86-64.
+    /// Reads it; `None`: not an ELF file, or for an architecture that is not known here.
     #[must_use]
     pub fn read(file: &File) -> Option<Self> {
         let header = Range { size: HEADER_BYTES as u64, ..Range::default() };
         let header = header.read(file, HEADER_BYTES as u64)?;
-        if !header.starts_with(IDENT) || u16_at(&header, 18)? != EM_X86_64 {
+        if !header.starts_with(IDENT) {
             return None;
         }
-        let mut elf = Self::default();
+        let mut elf = Self { arch: Arch::of_elf(u16_at(&header, 18)?)?, ..Self::default() };
         elf.read_segments(file, &header)?;
         // A file can do without section headers.
         let _ = elf.read_sections(file, &header);

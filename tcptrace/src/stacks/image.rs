@@ -10,7 +10,7 @@ use super::identity::{self, Now};
 use super::interpreter::Python;
 use super::java;
 use super::mappings::{self, Backing, Mapping};
-use super::open::{Code, Files};
+use super::open::{Code, Content, Files};
 use super::raw::Origin;
 use super::reason;
 use super::record::Record;
@@ -70,6 +70,13 @@ impl Image {
         code.map(|code| (code, offset))
     }
 
+    /// Whether an address lies in a file that cannot be read as a program.
+    pub fn is_unreadable(&mut self, address: u64, task: &Task, files: &mut Files) -> bool {
+        let is_file = self.mapping(address).is_some_and(Mapping::is_file);
+        let code = self.code(address, task, files);
+        is_file && code.is_none_or(|(code, _)| matches!(code.content, Content::Unreadable))
+    }
+
     /// What an address lies in.
     pub fn origin(&mut self, address: u64, task: &Task, files: &mut Files) -> Origin {
         match self.mapping(address).map(|mapping| &mapping.backing) {
@@ -78,7 +85,7 @@ impl Image {
             Some(Backing::Vdso) => Origin::Vdso,
             Some(Backing::File { .. }) => match self.code(address, task, files) {
                 None => Origin::Unknown,
-                Some((code, _)) if code.elf.is_none() => Origin::Jit,
+                Some((code, _)) if matches!(code.content, Content::Made) => Origin::Jit,
                 Some((code, offset)) => Origin::File(Arc::clone(&code.module), offset),
             },
         }

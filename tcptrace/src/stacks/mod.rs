@@ -6,6 +6,7 @@
 //! stacks that the kernel side had no rules for ([`walk`]). [`symbols`] gives names to those that
 //! are shown.
 
+pub mod arch;
 pub mod bytes;
 pub mod calls;
 pub mod elf;

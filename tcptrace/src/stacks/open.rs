@@ -14,6 +14,9 @@ use super::mappings::{Backing, Mapping};
 use super::module::Module;
 use crate::lifecycle::text;
 
+/// How every ELF file begins, for whatever machine.
+const ELF_MAGIC: &[u8; 4] = b"\x7fELF";
+
 /// An open file and what is known of it.
 #[derive(Debug)]
 pub struct Code {
@@ -21,11 +24,40 @@ pub struct Code {
     pub id: u64,
     /// The file.
     pub module: Arc<Module>,
-    /// `None`: not an ELF file. Code made at run time can be in a memfd.
-    pub elf: Option<Elf>,
+    /// What is in it.
+    pub content: Content,
+}
+
+/// What a file that is mapped as code turned out to be.
+#[derive(Debug)]
+pub enum Content {
+    /// A program or library for a machine that is known here.
+    Elf(Elf),
+    /// Not an ELF file: code made at run time can be in a memfd.
+    Made,
+    /// Nobody can tell: reading fails, or the file was cut short since it was mapped, or it begins
+    /// like an ELF file and is none of ours.
+    Unreadable,
+}
+
+impl Content {
+    fn of(file: &File) -> Self {
+        if let Some(elf) = Elf::read(file) {
+            return Self::Elf(elf);
+        }
+        let mut magic = [0; ELF_MAGIC.len()];
+        let is_whole = file.read_exact_at(&mut magic, 0).is_ok();
+        if is_whole && magic != *ELF_MAGIC { Self::Made } else { Self::Unreadable }
+    }
 }
 
 impl Code {
+    /// The program; `None`: it is none, or cannot be read.
+    #[must_use]
+    pub const fn elf(&self) -> Option<&Elf> {
+        if let Content::Elf(elf) = &self.content { Some(elf) } else { None }
+    }
+
     /// Bytes at an offset of the file; `None` where it ends before.
     #[must_use]
     pub fn bytes<const N: usize>(&self, offset: u64) -> Option<[u8; N]> {
@@ -59,10 +91,10 @@ impl Files {
 
     fn read(&mut self, file: File, path: &str) -> Code {
         self.last_id += 1;
-        let elf = Elf::read(&file);
-        let build_id = elf.as_ref().and_then(|elf| elf.build_id.clone());
+        let content = Content::of(&file);
+        let build_id = if let Content::Elf(elf) = &content { elf.build_id.clone() } else { None };
         let module = Arc::new(Module { path: path.to_owned(), build_id, file });
-        Code { id: self.last_id, module, elf }
+        Code { id: self.last_id, module, content }
     }
 
     /// Forgets those that nothing refers to.
@@ -124,7 +156,7 @@ mod tests {
         let pid = std::process::id();
         let first = files.open(pid, &mappings[index]).unwrap();
         let second = files.open(pid, &mappings[index]).unwrap();
-        assert!(Arc::ptr_eq(&first, &second) && first.elf.is_some());
+        assert!(Arc::ptr_eq(&first, &second) && first.elf().is_some());
         drop((first, second));
         files.sweep();
         assert!(files.open.is_empty());
@@ -137,6 +169,25 @@ mod tests {
         let pid = std::process::id();
         assert!(by_path(pid, path, *inode).is_some());
         assert!(by_path(pid, path, inode + 1).is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_made_code() {
+        let path = std::env::temp_dir().join(format!("tcptrace-open-{}", std::process::id()));
+        let content = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            Content::of(&File::open(&path).unwrap())
+        };
+        for lost in
+            [&b""[..], b"\x7fE", b"\x7fELF\x02\x01\x01", &[b"\x7fELF\x01", &[0; 99][..]].concat()]
+        {
+            assert!(matches!(content(lost), Content::Unreadable), "{lost:?}");
+        }
+        assert!(matches!(content(&[0xc3; 100]), Content::Made));
+        std::fs::remove_file(&path).unwrap();
+        // There is nothing at address 0, so that reading there fails (EIO).
+        let failing = File::open("/proc/self/mem").unwrap();
+        assert!(matches!(Content::of(&failing), Content::Unreadable));
     }
 
     #[test]

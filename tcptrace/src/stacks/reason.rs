@@ -29,6 +29,9 @@ pub enum Ending {
     Complete,
     /// The last frame lies in this file, which does not tell how to go on.
     NoInfo(String),
+    /// The last frame lies in this file, which cannot be read as a program: it was cut short since,
+    /// or reading fails.
+    NoFile(String),
     /// The last frame lies in code made at run time, and what follows does not look like calls.
     Jit {
         /// Whether a Java virtual machine made it.
@@ -79,6 +82,7 @@ impl Ending {
         match self {
             Self::Complete => String::new(),
             Self::NoInfo(file) => format!("no usable unwind information in {file}"),
+            Self::NoFile(file) => format!("cut in {file}, which could not be read as a program"),
             Self::Jit { is_java } => {
                 let remedy =
                     if *is_java { ": run java with -XX:+PreserveFramePointer" } else { "" };

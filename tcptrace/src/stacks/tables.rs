@@ -12,6 +12,7 @@ use gimli::{
     UnwindTableRow,
 };
 
+use super::arch::Arch;
 use super::elf::{Elf, MAX_SECTION_BYTES, Range};
 
 /// Without an index `.eh_frame` is searched from its start; more than this is not.
@@ -36,6 +37,8 @@ pub struct Tables {
 pub struct Row<'a> {
     /// Where the CFA and the registers are.
     pub row: &'a UnwindTableRow<usize>,
+    /// What the registers are.
+    pub arch: Arch,
     /// Whether the function is what a signal handler returns to.
     pub is_signal: bool,
     /// The section, for expressions.
@@ -61,17 +64,19 @@ impl Tables {
     pub fn row<T>(
         &self,
         context: &mut UnwindContext<usize>,
+        arch: Arch,
         address: u64,
         with: impl FnOnce(Row<'_>) -> T,
     ) -> Option<T> {
-        let section = EhFrame::new(&self.eh_frame, LittleEndian);
+        let mut section = EhFrame::new(&self.eh_frame, LittleEndian);
+        section.set_vendor(arch.vendor());
         let function = self.function(&section, address)?;
         if function.entry_len() > MAX_ENTRY_BYTES || function.cie().entry_len() > MAX_ENTRY_BYTES {
             return None;
         }
         let is_signal = function.is_signal_trampoline();
         let row = function.unwind_info_for_address(&section, &self.bases, context, address).ok()?;
-        Some(with(Row { row, is_signal, section }))
+        Some(with(Row { row, arch, is_signal, section }))
     }
 
     fn function<'a>(

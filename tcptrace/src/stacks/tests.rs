@@ -1,5 +1,6 @@
 //! Tests of the parts together, and what tests share.
 
+mod aarch64;
 mod agreement;
 mod attached;
 pub mod capture;

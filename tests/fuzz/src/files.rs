@@ -36,6 +36,7 @@ pub fn elf(bytes: &[u8]) {
             pc: address.wrapping_add(1 << 40),
             address,
             is_leaf: place % 2 == 0,
+            arch: elf.arch,
             is_go: elf.is_go,
             code: [0; SIGRETURN_BYTES],
         };

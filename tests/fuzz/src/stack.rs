@@ -23,9 +23,10 @@ fn rule(pc: u64) -> Option<Rule> {
     Some(Rule {
         cfa: CFA[usize::from(kinds) % CFA.len()],
         bp: BP[usize::from(kinds >> 4) % BP.len()],
-        flags: flags & 1,
-        pad: 0,
+        ra: flags >> 2 & 1,
+        flags: flags & 3,
         cfa_offset: i32::from_le_bytes([a, b, c, d]),
         bp_offset: i16::from_le_bytes([c, a]).into(),
+        ra_offset: i16::from_le_bytes([b, d]).into(),
     })
 }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use super::elf::Elf;
 use super::layout::{self, DEBUG_WORDS, Offsets, ThreadOffsets, Version};
+use crate::stacks::arch::Arch;
 use crate::stacks::memory::Memory;
 use crate::stacks::open::regular;
 
@@ -71,6 +72,9 @@ pub enum Unfit {
 pub fn find(memory: &Memory, files: &[LoadedFile]) -> Result<Option<Found>, Unfit> {
     for file in files.iter().filter(|file| may_be_python(&file.name)) {
         if let Some(symbols) = Symbols::of(file) {
+            if Arch::HERE != Arch::X86_64 {
+                return Err(Unfit::Never("Python functions are walked on x86-64 alone".to_owned()));
+            }
             return symbols.examine(memory, file).map(Some);
         }
     }

@@ -3,6 +3,7 @@
 use tcptrace_common::unwind::{cfa, rule_flag};
 
 use super::{Case, Stacks, Updates};
+use crate::stacks::arch::Arch;
 use crate::stacks::calls::{self, CALL_BYTES, Call};
 use crate::stacks::memory;
 use crate::stacks::raw::Origin;
@@ -89,7 +90,7 @@ impl Stacks {
         let image = self.images.get_mut(case.tag);
         let code =
             image.and_then(|image| image.code(pc, &case.record.header.task, &mut self.files));
-        code.is_some_and(|(code, _)| code.elf.as_ref().is_some_and(|elf| elf.is_go))
+        code.is_some_and(|(code, _)| code.elf().is_some_and(|elf| elf.is_go))
     }
 
     /// Whether a call ends at `frame` that can have led to `callee`. A direct call into a function
@@ -102,7 +103,7 @@ impl Stacks {
         updates: &mut Updates,
     ) -> bool {
         let Some(code) = self.code_before(case, frame.pc) else { return false };
-        match calls::before(code) {
+        match calls::before(Arch::HERE, code) {
             None => {
                 let pid = case.record.header.task.pid;
                 memory::read(pid, frame.pc).is_some_and(calls::is_java_return)

@@ -68,12 +68,14 @@ impl Stacks {
         let Some(last) = frames.last().copied() else { return Ending::Unreadable };
         let Some(image) = self.images.get_mut(case.tag) else { return Ending::Unreadable };
         let backing = image.mapping(last.pc).map(|mapping| mapping.backing.clone());
-        let is_jit =
-            matches!(image.origin(last.pc, &case.record.header.task, &mut self.files), Origin::Jit);
+        let task = &case.record.header.task;
+        let is_jit = matches!(image.origin(last.pc, task, &mut self.files), Origin::Jit);
         match backing {
             _ if is_jit => Ending::Jit { is_java: image.has_file("libjvm.so") },
             Some(Backing::File { path, .. }) => {
-                Ending::NoInfo(path.rsplit('/').next().unwrap_or_default().to_owned())
+                let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+                let is_unreadable = image.is_unreadable(last.pc, task, &mut self.files);
+                if is_unreadable { Ending::NoFile(name) } else { Ending::NoInfo(name) }
             }
             Some(_) => Ending::Kernel,
             None => {

@@ -4,8 +4,11 @@ use tcptrace_common::memory::Task;
 use tcptrace_common::unwind::{Rule, RuleKey};
 
 use super::{Stacks, Updates};
+use crate::stacks::arch::Arch;
 use crate::stacks::identity;
 use crate::stacks::mappings::Backing;
+use crate::stacks::memory;
+use crate::stacks::open::Content;
 use crate::stacks::rules::{self, Query};
 use crate::stacks::walk::Walked;
 
@@ -46,7 +49,8 @@ impl Stacks {
     pub(super) fn compile(&mut self, tag: u32, task: &Task, frame: &Walked) -> Option<Rule> {
         let image = self.images.get_mut(tag)?;
         match &image.mapping(frame.pc)?.backing {
-            Backing::Vdso | Backing::Special => return Some(rules::NONE),
+            Backing::Vdso => return Some(of_vdso(task, frame)),
+            Backing::Special => return Some(rules::NONE),
             Backing::Anonymous => return Some(made_code(frame.is_leaf)),
             Backing::File { .. } => {}
         }
@@ -54,18 +58,31 @@ impl Stacks {
             let is_final = identity::is_alive(task.pid, task.start_ns);
             return is_final.then_some(rules::NONE);
         };
-        let Some(elf) = &code.elf else { return Some(made_code(frame.is_leaf)) };
+        let elf = match &code.content {
+            Content::Elf(elf) => elf,
+            Content::Made => return Some(made_code(frame.is_leaf)),
+            Content::Unreadable => return Some(rules::NONE),
+        };
         let Some(address) = elf.code_address(offset) else { return Some(rules::NONE) };
         let bytes = code.bytes(offset).unwrap_or_default();
         let (pc, is_leaf, is_go) = (frame.pc, frame.is_leaf, elf.is_go);
-        let query = Query { pc, address, is_leaf, is_go, code: bytes };
+        let query = Query { pc, address, is_leaf, arch: elf.arch, is_go, code: bytes };
         let tables = self.tables.of(code.id, &code.module.file, elf);
         Some(rules::compile(tables, &mut self.context, &query))
     }
 }
 
+/// The kernel's code in a process. On aarch64 it is where signal handlers return to.
+fn of_vdso(task: &Task, frame: &Walked) -> Rule {
+    if Arch::HERE != Arch::Aarch64 {
+        return rules::NONE;
+    }
+    let code = memory::read(task.pid, frame.pc);
+    code.map_or(rules::NONE, |code| rules::of_bare_code(Arch::HERE, code))
+}
+
 /// The rule of code made at run time. A function that has just called the kernel itself may not
 /// have made its frame.
 const fn made_code(is_leaf: bool) -> Rule {
-    if is_leaf { rules::NONE } else { rules::ASSUMED }
+    if is_leaf { rules::NONE } else { rules::assumed(Arch::HERE) }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use gimli::{CieOrFde, EhFrame, UnwindContext, UnwindSection as _};
 use tcptrace_common::unwind::cfa;
 
+use super::super::arch::Arch;
 use super::super::elf::Elf;
 use super::super::rules::{self, NONE, Query, SIGRETURN_BYTES};
 use super::super::tables::{Row, Tables};
@@ -18,8 +19,9 @@ struct Counts {
     compile_ns: u128,
 }
 
-fn query(address: u64) -> Query {
-    Query { pc: address, address, is_leaf: true, is_go: false, code: [0; SIGRETURN_BYTES] }
+fn query(arch: Arch, address: u64) -> Query {
+    let code = [0; SIGRETURN_BYTES];
+    Query { pc: address, address, is_leaf: true, arch, is_go: false, code }
 }
 
 /// Rows of functions that the linker dropped begin at 0 and are not in the index.
@@ -27,7 +29,9 @@ fn check(path: &str) -> Option<Counts> {
     let file = File::open(path).ok()?;
     let elf = Elf::read(&file)?;
     let tables = Tables::read(&file, &elf)?;
-    let (section, bases) = tables.section();
+    let (mut section, bases) = tables.section();
+    let arch = elf.arch;
+    section.set_vendor(arch.vendor());
     let mut rows = UnwindContext::new();
     let mut context = UnwindContext::new();
     let mut counts = Counts::default();
@@ -42,9 +46,9 @@ fn check(path: &str) -> Option<Counts> {
             }
             let address = row.start_address();
             let is_signal = fde.is_signal_trampoline();
-            let expected = rules::of_row(&Row { row, is_signal, section }, address);
+            let expected = rules::of_row(&Row { row, arch, is_signal, section }, address);
             let start = Instant::now();
-            let rule = rules::compile(Some(&tables), &mut context, &query(address));
+            let rule = rules::compile(Some(&tables), &mut context, &query(arch, address));
             counts.compile_ns += start.elapsed().as_nanos();
             counts.rows += 1;
             counts.by_cfa[usize::from(rule.cfa)] += 1;
@@ -77,7 +81,8 @@ fn rules_of_the_c_library_and_of_this_program() {
 #[ignore = "takes long; reads large programs where the machine has them"]
 fn rules_of_large_programs() {
     let jvm = "/usr/lib/jvm/java-17-openjdk-amd64/lib/server/libjvm.so";
-    for path in ["/usr/bin/node", "/usr/sbin/nginx", "/usr/bin/python3", "/usr/bin/gdb", jvm] {
+    let arm = "/usr/aarch64-linux-gnu/lib/libc.so.6";
+    for path in ["/usr/bin/node", "/usr/sbin/nginx", "/usr/bin/python3", "/usr/bin/gdb", jvm, arm] {
         println!("{path}: {:?}", check(path));
     }
 }

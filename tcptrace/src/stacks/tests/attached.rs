@@ -38,7 +38,8 @@ fn taken(pid: u32, tid: u32) -> Captured {
     copy.truncate(length);
     // SAFETY: the thread is one that was seized above.
     unsafe { libc::ptrace(libc::PTRACE_DETACH, thread, none, none) };
-    let frame = Frame { pc: registers.rip, sp: registers.rsp, bp: registers.rbp, is_leaf: 1 };
+    let frame =
+        Frame { pc: registers.rip, sp: registers.rsp, bp: registers.rbp, link: 0, is_leaf: 1 };
     Captured { frame, copy }
 }
 

@@ -30,7 +30,7 @@ pub fn capture() -> Captured {
     // SAFETY: the source lies within the mapping of this thread's stack, above its pointer; other
     // locals may be written meanwhile, by nobody but this thread, which copies.
     unsafe { std::ptr::copy_nonoverlapping(sp as *const u8, copy.as_mut_ptr(), length) };
-    Captured { frame: Frame { pc, sp, bp, is_leaf: 1 }, copy }
+    Captured { frame: Frame { pc, sp, bp, link: 0, is_leaf: 1 }, copy }
 }
 
 fn stack_end(sp: u64) -> u64 {

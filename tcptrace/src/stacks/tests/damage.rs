@@ -41,6 +41,7 @@ fn use_all(file: &File, random: &mut Random) {
             pc: address,
             address,
             is_leaf: false,
+            arch: elf.arch,
             is_go: false,
             code: [0; SIGRETURN_BYTES],
         };

@@ -22,7 +22,7 @@ impl Oracle {
         let mut files = Files::default();
         for mapping in mappings::read(std::process::id()).unwrap() {
             let Some(code) = files.open(std::process::id(), &mapping) else { continue };
-            let Some(elf) = &code.elf else { continue };
+            let Some(elf) = code.elf() else { continue };
             unwinder.add_module(module(&mapping, elf, &code.module.file));
         }
         Self { unwinder, cache: CacheX86_64::new_in() }

@@ -122,6 +122,7 @@ fn made_code_is_followed_only_as_far_as_calls_bear_it_out() {
         pc: made.0 + 16,
         sp: captured.frame.sp,
         bp: captured.frame.sp,
+        link: 0,
         is_leaf: 0,
     };
     captured.copy[..8].copy_from_slice(&0_u64.to_le_bytes());
