@@ -13,6 +13,7 @@
  *   short               a child with the same descriptors accepts and is gone at once
  *   load LIBRARY        → loaded=ADDRESS; a library that was loaded before is unloaded first
  *   plugin              accepts through the library
+ *   plugin-and-stay     the same, and does not return to the library: it ends with its input
  *   jit                 accepts through code made at run time that /tmp/perf-PID.map names
  */
 #define _GNU_SOURCE
@@ -144,6 +145,15 @@ static void load(const char *path)
     printf("loaded=%p\n", (void *)through);
 }
 
+APART int accept_and_stay(void)
+{
+    char byte;
+    tell_opened(NAMED(outer)());
+    while (read(0, &byte, 1) > 0)
+        ;
+    _exit(0);
+}
+
 /* push rbp; mov rbp, rsp; call rdi; pop rbp; ret */
 static const unsigned char code[] = {0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3};
 
@@ -205,6 +215,8 @@ int main(int count, char **arguments)
             load(argument);
         else if (!strcmp(line, "plugin"))
             tell_opened(through(NAMED(outer)));
+        else if (!strcmp(line, "plugin-and-stay"))
+            through(accept_and_stay);
         else if (!strcmp(line, "jit"))
             tell_opened(accept_jit());
         else if (!strcmp(line, "leave"))

@@ -14,5 +14,6 @@ pub mod peers;
 pub mod program;
 pub mod reported;
 pub mod shape;
+pub mod tables;
 pub mod target;
 pub mod ways;

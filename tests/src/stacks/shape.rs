@@ -1,8 +1,8 @@
 //! `images.c`: a process that becomes other programs, and what the tool says of its stacks.
 
-use std::fmt;
 use std::path::Path;
 use std::process::Command;
+use std::{fmt, fs};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -13,6 +13,7 @@ use super::peers::Peers;
 use crate::netns::NetPair;
 use crate::scenario::Scenario;
 use crate::tool::Running;
+use crate::wait::until;
 
 /// A process that runs a variant of `images.c`, or several in turn.
 pub struct Shape<'a> {
@@ -44,6 +45,24 @@ impl<'a> Shape<'a> {
     /// Makes it accept by one of the commands that do, and waits until it has.
     pub fn accept(&mut self, how: &str) -> Result<Ports> {
         self.running.tell(how)?;
+        self.serve()
+    }
+
+    /// [`Shape::accept`], with something done to it while it waits for a peer.
+    pub fn accept_after(
+        &mut self,
+        how: &str,
+        before: impl FnOnce() -> Result<()>,
+    ) -> Result<Ports> {
+        self.running.tell(how)?;
+        let call = format!("/proc/{}/syscall", self.pid());
+        let accept = format!("{} ", libc::SYS_accept);
+        until("accept()", || Ok(fs::read_to_string(&call)?.starts_with(&accept).then_some(())))?;
+        before()?;
+        self.serve()
+    }
+
+    fn serve(&mut self) -> Result<Ports> {
         let ports = self.peers.connect(self.port)?;
         let opened = format!("0 {} {}", ports.local, ports.remote);
         self.running.wait_facts("opened", |all| all.contains(&opened).then_some(()))?;
