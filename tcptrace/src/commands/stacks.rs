@@ -181,7 +181,7 @@ impl Drop for StackService {
 fn why_none(id: u64) -> Option<StackStatus> {
     let failed = |reason: &str| Some(StackStatus::Failed(reason.to_owned()));
     match id {
-        stack_id::NONE => Some(StackStatus::NotTraced),
+        stack_id::NONE => Some(StackStatus::default()),
         stack_id::NO_USER => {
             failed("the thread has no stack that can be walked: 32-bit code, or io_uring")
         }

@@ -13,6 +13,7 @@ use crate::lifecycle::group::group;
 use crate::lifecycle::growth::Sizes;
 use crate::lifecycle::late::LateCloses;
 use crate::lifecycle::look::{Look, Sight};
+use crate::lifecycle::names::forgo_stacks;
 use crate::lifecycle::report::{Group, Leak, Report};
 use crate::lifecycle::rows::Rows;
 use crate::source::Source;
@@ -85,6 +86,8 @@ impl<'a, S: Source> Watch<'a, S> {
         leaks.retain(|leak| self.filter.matches(leak));
         if self.plan.stacks {
             self.source.name_stacks(&mut leaks);
+        } else {
+            forgo_stacks(&mut leaks);
         }
         leaks.into_iter().partition(|leak| leak.cause == Cause::HalfClose)
     }

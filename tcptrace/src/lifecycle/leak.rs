@@ -210,7 +210,7 @@ impl Search<'_> {
             unsent_bytes: None,
             keepalive: case.socket.has(row_flag::KEEPALIVE),
             opener: case.opener().and_then(party),
-            open_stack: Stack::of_id(memory.map_or(0, |memory| memory.open_stack)),
+            open_stack: Stack::of_opening(memory),
             holders: group_holders(case.holders),
             listener: None,
             service_port: self

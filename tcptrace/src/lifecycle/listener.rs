@@ -86,7 +86,7 @@ pub fn describe(listener: &SocketNow, holders: &[&Held], traced_ns: u64) -> List
         last_accept: last_accept(listener, traced_ns),
         accept_error: memory.and_then(|memory| error_name(memory.end_error)),
         opener: memory.and_then(|memory| party(&memory.opener)),
-        listen_stack: Stack::of_id(memory.map_or(0, |memory| memory.open_stack)),
+        listen_stack: Stack::of_opening(memory),
         holders: group_holders(holders),
     }
 }

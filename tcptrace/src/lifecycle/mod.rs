@@ -36,6 +36,7 @@ pub mod stat;
 pub mod stream;
 pub mod text;
 pub mod transition_filter;
+pub mod untraced;
 pub mod verdict;
 pub mod weight;
 pub mod wording;

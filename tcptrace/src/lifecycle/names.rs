@@ -3,9 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use tcptrace_common::stack::stack_id;
+
 use super::details::Details;
 use super::report::{Holder, Leak, Party};
-use super::stack::Stack;
+use super::stack::{Stack, StackStatus};
+use super::untraced::Untraced;
 
 /// Fills in what only the processes themselves can tell: `details` gives that of a process, by its
 /// id and its start on the boot clock, ns.
@@ -33,7 +36,8 @@ fn name_holder(holder: &mut Holder, details: &mut dyn FnMut(u32, u64) -> Details
     holder.party = details.into_party(pid, start_time_ns, comm);
 }
 
-/// Fills in the stacks: `stack` gives that with an id. Returns the ids that it was asked for.
+/// Fills in the stacks: `stack` gives that with an id. Returns the ids that it was asked for. Where
+/// none was taken, the leak itself says why.
 pub fn fill_in_stacks(
     leaks: &mut [Leak],
     stack: &mut dyn FnMut(u64) -> Arc<Stack>,
@@ -42,12 +46,25 @@ pub fn fill_in_stacks(
     for leak in leaks {
         let of_eof = leak.eof.iter_mut().map(|eof| &mut eof.stack);
         let of_listener = leak.listener.iter_mut().map(|own| &mut own.listen_stack);
-        for own in of_eof.chain(of_listener).chain([&mut leak.open_stack]) {
+        let all = of_eof.chain(of_listener).chain([&mut leak.open_stack]);
+        for own in all.filter(|own| own.id != stack_id::NONE) {
             wanted.insert(own.id);
             *own = stack(own.id);
         }
     }
     wanted
+}
+
+/// Says of leaks whose stacks nobody wants to see that this is why there are none.
+pub fn forgo_stacks(leaks: &mut [Leak]) {
+    for leak in leaks {
+        let of_listener = leak.listener.iter_mut().map(|own| &mut own.listen_stack);
+        for own in of_listener.chain([&mut leak.open_stack]) {
+            if own.status == StackStatus::NotTraced(Untraced::Missed) {
+                *own = Arc::default();
+            }
+        }
+    }
 }
 
 /// Every process in a leak, with what is known of it: the reverse of [`fill_in`].

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
+use tcptrace_common::memory::SocketMemory;
+use tcptrace_common::stack::stack_id;
+
+use super::untraced::Untraced;
+
 /// How far a stack can be trusted and why it is not longer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StackStatus {
     /// Complete, every frame by unwind information.
     Ok,
     /// The innermost frames are right; the rest is missing. The reason is for people.
     Truncated(String),
-    /// Nobody was watching when it would have been taken.
-    #[default]
-    NotTraced,
+    /// It was not taken, and why.
+    NotTraced(Untraced),
     /// It was taken and cannot be told. The reason is for people.
     Failed(String),
 }
@@ -23,18 +27,25 @@ impl StackStatus {
         match self {
             Self::Ok => "ok",
             Self::Truncated(_) => "truncated",
-            Self::NotTraced => "not-traced",
+            Self::NotTraced(_) => "not-traced",
             Self::Failed(_) => "unwind-failed",
         }
     }
 
-    /// Why it is not complete.
+    /// Why it is not complete, or not there.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Truncated(reason) | Self::Failed(reason) => Some(reason),
-            Self::Ok | Self::NotTraced => None,
+            Self::NotTraced(why) => Some(why.text()),
+            Self::Ok => None,
         }
+    }
+}
+
+impl Default for StackStatus {
+    fn default() -> Self {
+        Self::NotTraced(Untraced::default())
     }
 }
 
@@ -104,5 +115,32 @@ impl Stack {
     #[must_use]
     pub fn of_id(id: u64) -> Arc<Self> {
         Arc::new(Self { id, ..Self::default() })
+    }
+
+    /// That of the call that opened a socket, of which the id alone is known, or why there is none.
+    #[must_use]
+    pub fn of_opening(memory: Option<&SocketMemory>) -> Arc<Self> {
+        match memory.map_or(stack_id::NONE, |memory| memory.open_stack) {
+            stack_id::NONE => {
+                let status = StackStatus::NotTraced(Untraced::of(memory));
+                Arc::new(Self { status, ..Self::default() })
+            }
+            id => Self::of_id(id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_that_was_taken_needs_no_reason() {
+        let memory = |open_stack| SocketMemory { open_stack, ..SocketMemory::EMPTY };
+        assert_eq!(Stack::of_opening(Some(&memory(99))), Stack::of_id(99));
+        assert_eq!(Stack::of_opening(Some(&memory(stack_id::LOST))), Stack::of_id(stack_id::LOST));
+        let before = StackStatus::NotTraced(Untraced::Before);
+        assert_eq!(Stack::of_opening(Some(&memory(stack_id::NONE))).status, before);
+        assert_eq!(Stack::of_opening(None).status, before);
     }
 }

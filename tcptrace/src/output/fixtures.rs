@@ -1,13 +1,12 @@
 //! Reports made by hand.
 
-use std::sync::Arc;
-
 use crate::lifecycle::age::Age;
 use crate::lifecycle::cause::{Cause, Kind};
 use crate::lifecycle::report::{
     Degradation, Eof, FdUse, Group, Growth, Holder, Leak, Listener, Party, Report,
 };
 use crate::lifecycle::socket::{Endpoint, Endpoints, Role};
+use crate::lifecycle::untraced::Untraced;
 
 mod servers;
 pub mod stacks;
@@ -55,7 +54,7 @@ fn leak(cookie: u64, local: Endpoint, remote: Endpoint) -> Leak {
         unsent_bytes: Some(0),
         keepalive: false,
         opener: None,
-        open_stack: Arc::default(),
+        open_stack: stacks::untraced(Untraced::Before),
         holders: vec![],
         listener: None,
         service_port: None,
@@ -176,6 +175,7 @@ fn held_by_kernel() -> Group {
         role: Role::Unknown,
         unread_bytes: None,
         unsent_bytes: None,
+        open_stack: stacks::untraced(Untraced::Outside),
         ..leak(31, end("192.0.2.1", 8080), end("192.0.2.9", 51_000))
     };
     group("held-by-kernel:8080", vec![held], vec![])

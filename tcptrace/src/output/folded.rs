@@ -63,7 +63,7 @@ fn missing(stack: &Stack) -> Option<&'static str> {
     match stack.status {
         StackStatus::Ok => None,
         StackStatus::Truncated(_) => Some("[truncated]"),
-        StackStatus::NotTraced => Some("[not traced]"),
+        StackStatus::NotTraced(_) => Some("[not traced]"),
         StackStatus::Failed(_) => Some("[unwind failed]"),
     }
 }

@@ -18,10 +18,12 @@ mod style;
 mod tail;
 
 use crate::output::paint;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::{Output, cell, units};
-use crate::lifecycle::report::{Degradation, Group, Report};
+use crate::lifecycle::report::{Group, Report};
+use crate::lifecycle::untraced::Untraced;
 
 use columns::{Columns, Need};
 
@@ -85,19 +87,21 @@ fn body(groups: &[Group], report: &Report, columns: &Columns, style: &Style) -> 
 
 /// Why there are no stacks below some of the groups.
 fn untraced(report: &Report, style: &Style) -> Vec<String> {
-    let groups = report.groups.iter().chain(&report.half_closed);
-    let sockets = number(groups.map(calls::opened_before).sum());
-    if sockets == 0 || style.rows || !style.stacks {
+    if style.rows || !style.stacks {
         return Vec::new();
     }
-    let is_inside = |own: &Degradation| own.token == "not-initial-pid-namespace";
-    let or_outside = match report.degradations.iter().any(is_inside) {
-        true => ", or by a process outside this pid namespace",
-        false => "",
-    };
-    let count = units::count(sockets, "socket");
-    let text = format!("no stack for {count}: opened before the trace began{or_outside}");
-    vec![String::new(), paint::faint(&cell::cut(&text, style.width), style.color)]
+    let mut counts: BTreeMap<Untraced, u64> = BTreeMap::new();
+    let groups = report.groups.iter().chain(&report.half_closed);
+    for why in groups.flat_map(calls::untraced) {
+        *counts.entry(why).or_default() += 1;
+    }
+    let lines = counts.into_iter().map(|(why, sockets)| {
+        let text = format!("no stack for {}: {}", units::count(sockets, "socket"), why.text());
+        paint::faint(&cell::cut(&text, style.width), style.color)
+    });
+    let lines: Vec<String> = lines.collect();
+    let gap = (!lines.is_empty()).then(String::new);
+    gap.into_iter().chain(lines).collect()
 }
 
 fn headline(report: &Report, style: &Style) -> Vec<String> {

@@ -41,7 +41,8 @@ impl Namer {
         for place in &raw.frames {
             self.push(&raw.task, place, &mut frames);
         }
-        let key = (raw.status != StackStatus::NotTraced).then(|| key::of(raw, &frames)).flatten();
+        let is_traced = !matches!(raw.status, StackStatus::NotTraced(_));
+        let key = is_traced.then(|| key::of(raw, &frames)).flatten();
         Stack { id: 0, status: raw.status.clone(), frames, key }
     }
 

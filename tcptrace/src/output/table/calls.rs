@@ -8,6 +8,7 @@ use crate::lifecycle::cause::Cause;
 use crate::lifecycle::report::{Group, Leak};
 use crate::lifecycle::socket::Role;
 use crate::lifecycle::stack::{Stack, StackStatus};
+use crate::lifecycle::untraced::Untraced;
 
 /// A call that a stack was taken of.
 struct Call<'a> {
@@ -21,12 +22,12 @@ pub fn lines(group: &Group, room: usize, style: &Style) -> Vec<String> {
     opened.into_iter().chain(block(group, end_of_file, room, style)).collect()
 }
 
-/// How many sockets were opened when nobody watched.
-pub fn opened_before(group: &Group) -> usize {
-    let untraced = |leak: &&Leak| {
-        leak.origin().status == StackStatus::NotTraced && leak.origin_party().is_none()
-    };
-    group.leaks.iter().filter(untraced).count()
+/// Why there is no stack of the call that is to blame, for each socket without one.
+pub fn untraced(group: &Group) -> impl Iterator<Item = Untraced> {
+    group.leaks.iter().filter_map(|leak| match leak.origin().status {
+        StackStatus::NotTraced(why) => Some(why),
+        _ => None,
+    })
 }
 
 fn opened(leak: &Leak) -> Option<Call<'_>> {
@@ -56,7 +57,7 @@ fn block<'a>(
     style: &Style,
 ) -> Vec<String> {
     let calls = group.leaks.iter().filter_map(of);
-    let taken = calls.filter(|call| call.stack.status != StackStatus::NotTraced);
+    let taken = calls.filter(|call| !matches!(call.stack.status, StackStatus::NotTraced(_)));
     let Some((call, count)) = most_frequent(taken) else { return Vec::new() };
     let share = match (count, group.leaks.len()) {
         (count, all) if count == all => String::new(),

@@ -126,7 +126,7 @@ impl From<Stack<'_>> for stack::Stack {
             id: own.id,
             status: match &*own.status {
                 "ok" => StackStatus::Ok,
-                "not-traced" => StackStatus::NotTraced,
+                "not-traced" => StackStatus::default(),
                 "truncated" => StackStatus::Truncated(reason),
                 _ => StackStatus::Failed(reason),
             },

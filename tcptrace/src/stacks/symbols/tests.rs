@@ -184,7 +184,7 @@ fn a_key_of_python_is_made_of_python_alone() {
 
 #[test]
 fn without_a_stack_there_is_no_key() {
-    let not_traced = RawStack { status: StackStatus::NotTraced, ..raw(Vec::new()) };
+    let not_traced = RawStack { status: StackStatus::default(), ..raw(Vec::new()) };
     let failed = RawStack { status: StackStatus::Failed("gone".into()), ..raw(Vec::new()) };
     assert_eq!(Namer::new().name(&not_traced), Stack::default());
     assert_eq!(Namer::new().name(&failed).key, None);

@@ -24,6 +24,7 @@ mod sending;
 mod sharing;
 mod slow;
 mod uring;
+mod ways;
 
 use anyhow::{Result, bail};
 

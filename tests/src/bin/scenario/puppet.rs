@@ -12,7 +12,7 @@ use nix::sys::wait::waitpid;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::args::Args;
-use crate::{control, facts, fork};
+use crate::{control, facts, fork, ways};
 
 /// How long a child lives: long enough to be looked up in `/proc`.
 const CHILDHOOD: Duration = Duration::from_secs(1);
@@ -54,6 +54,16 @@ impl Puppet {
                 let (socket, peer) = self.listener()?.accept()?;
                 self.socket = Some(socket);
                 Ok(peer.as_socket().context("no peer")?.to_string())
+            }
+            ["accept-as-32-bit"] => {
+                self.socket = Some(ways::accept_as_32_bit(self.listener()?)?);
+                Ok("ok".to_owned())
+            }
+            ["open", way, address] => {
+                let socket = ways::open(way, address.parse()?)?;
+                let local = socket.local_addr()?.as_socket().context("no address")?.to_string();
+                self.socket = Some(socket);
+                Ok(local)
             }
             ["connect", address] => self.connect(address.parse()?, 0),
             ["connect", address, "within", ms] => self.connect(address.parse()?, ms.parse()?),
