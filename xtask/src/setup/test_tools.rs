@@ -13,7 +13,7 @@ use crate::toolchain::lookup;
 use crate::toolchain::source::{NIGHTLY, Source};
 
 /// Programs that the end-to-end tests and fuzzing start, and the Debian packages that have them.
-const TOOLS: [(&str, &str); 9] = [
+const TOOLS: [(&str, &str); 8] = [
     ("ip", "iproute2"),
     ("python3", "python3"),
     // What the tool's stacks are compared with, and what has such stacks.
@@ -23,8 +23,7 @@ const TOOLS: [(&str, &str); 9] = [
     ("c++", "g++"),
     ("go", "golang-go"),
     ("node", "nodejs"),
-    // Other kernels, and their modules.
-    ("qemu-system-x86_64", "qemu-system-x86"),
+    // The modules of other kernels.
     ("xz", "xz-utils"),
 ];
 

@@ -63,9 +63,17 @@ impl Archive {
         }
         fs::create_dir_all(&dir)?;
         answer(self.command("apt-get").args(["download", "-qq", package]).current_dir(&dir))?;
-        let file = fs::read_dir(&dir)?.flatten().map(|entry| entry.path()).next();
-        let file = file.with_context(|| format!("apt-get fetched no {package}"))?;
-        step::run(Command::new("dpkg-deb").arg("--extract").arg(&file).arg(target))?;
+        extract(&dir, target).with_context(|| format!("apt-get fetched no {package}"))?;
+        Ok(fs::remove_dir_all(&dir)?)
+    }
+
+    /// Fetches a package and all that it depends on, down to the C library, and unpacks them below
+    /// `target`.
+    pub fn unpack_with_dependencies(&self, package: &str, target: &Path) -> Result<()> {
+        let options = ["install", "-qq", "--yes", "--no-install-recommends", "--download-only"];
+        answer(self.command("apt-get").args(options).arg(package))?;
+        let dir = self.home.join("archives");
+        extract(&dir, target).with_context(|| format!("apt-get fetched no {package}"))?;
         Ok(fs::remove_dir_all(&dir)?)
     }
 
@@ -117,6 +125,18 @@ fn answer(command: &mut Command) -> Result<String> {
     // `update` succeeds with old lists where the network is down; there are none to fall back to.
     ensure!(!said.contains("Failed to fetch"), "`{shown}`: {}", said.trim());
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Unpacks all packages in a directory below `target`; an error where there is none.
+fn extract(dir: &Path, target: &Path) -> Result<()> {
+    let files = fs::read_dir(dir)?.flatten().map(|entry| entry.path());
+    let mut packages =
+        files.filter(|file| file.extension().is_some_and(|end| end == "deb")).peekable();
+    ensure!(packages.peek().is_some(), "no package in {}", dir.display());
+    for package in packages {
+        step::run(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(target))?;
+    }
+    Ok(())
 }
 
 /// Reads `apt-cache depends`: `  Depends: NAME`, `  PreDepends: NAME`, ` |Depends: NAME`.

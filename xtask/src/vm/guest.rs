@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use super::cpio::Archive;
+use super::emulator::Emulator;
 use super::kernel::Unpacked;
-
-const QEMU: &str = "qemu-system-x86_64";
 
 /// Emulated, so that it runs where virtualisation of the processor does not.
 const MACHINE: [&str; 16] = [
@@ -66,6 +65,8 @@ pub struct Answer {
 
 /// A machine that is about to boot.
 pub struct Guest<'a> {
+    /// What it runs in.
+    pub emulator: &'a Emulator,
     /// What it boots.
     pub kernel: &'a Unpacked,
     /// For the kernel's command line.
@@ -143,7 +144,7 @@ impl Guest<'_> {
     }
 
     fn command(&self) -> Result<Command> {
-        let mut command = Command::new(QEMU);
+        let mut command = self.emulator.command();
         command.args(MACHINE).stdin(Stdio::null());
         command.arg("-serial").arg(file_option("file:", &self.console()));
         command.arg("-virtfs").arg(share("root", Path::new("/"), ",readonly=on"));

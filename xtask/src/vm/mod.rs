@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 
 mod archive;
 mod cpio;
+mod emulator;
 mod guest;
 mod kernel;
 mod matrix;
@@ -15,6 +16,7 @@ mod plan;
 mod results;
 mod table;
 
+use emulator::Emulator;
 use guest::{Answer, Guest, Job};
 use kernel::{KERNELS, Kernel, NEWEST, Unpacked};
 use matrix::Column;
@@ -62,12 +64,13 @@ fn run_on(kernels: &[&'static Kernel], amount: Amount<'_>) -> Result<Vec<Checked
     let home = cargo::root().join("target/vm");
     let unpacked: Result<Vec<_>> = kernels.iter().map(|kernel| kernel.unpack(&home)).collect();
     let unpacked = unpacked?;
+    let emulator = Emulator::unpack(&home)?;
     let programs = build()?;
     let mut columns = Vec::new();
     let mut checked = Vec::new();
     for (kernel, unpacked) in kernels.iter().zip(&unpacked) {
         let boots = plan::boots(kernel, &programs, amount);
-        let run = Run { unpacked, home: home.join("run").join(kernel.name) };
+        let run = Run { emulator: &emulator, unpacked, home: home.join("run").join(kernel.name) };
         let (tests, check) = run.all(&boots)?;
         checked.push(Checked::parse(&unpacked.release, &check));
         columns.push(Column { release: unpacked.release.clone(), tests });
@@ -88,6 +91,7 @@ fn build() -> Result<Programs> {
 
 /// All boots of one kernel.
 struct Run<'a> {
+    emulator: &'a Emulator,
     unpacked: &'a Unpacked,
     home: PathBuf,
 }
@@ -112,6 +116,7 @@ impl Run<'_> {
 
     fn boot(&self, boot: &Boot<'_>, home: &Path) -> Result<Vec<Answer>> {
         let guest = Guest {
+            emulator: self.emulator,
             kernel: self.unpacked,
             parameters: boot.parameters,
             home: home.to_owned(),
