@@ -55,6 +55,7 @@ impl Crowd {
     /// Both are there, and no socket yet.
     pub fn new() -> Result<Self> {
         let pair = NetPair::new()?;
+        pair.b.protect_time_wait()?;
         pair.b.ip(&["address", "add", "10.77.0.3/32", "dev", "veth0"])?;
         pair.b.ip(&["neigh", "add", NOBODY, "lladdr", NOWHERE, "dev", "veth0"])?;
         let (server, client) = (Actor::spawn(&pair.a)?, Actor::spawn(&pair.b)?);

@@ -1,6 +1,6 @@
 //! Network namespaces that exist as long as a test does.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::MetadataExt;
@@ -73,6 +73,21 @@ impl Netns {
         ip(&[&["-n", &self.name], args].concat(), "")
     }
 
+    /// Sets a sysctl of this namespace: `net.core.somaxconn`.
+    pub fn set(&self, sysctl: &str, value: &str) -> Result<()> {
+        let path = Path::new("/proc/sys").join(sysctl.replace('.', "/"));
+        self.inside(|| {
+            fs::write(&path, value).with_context(|| format!("{} = {value}", path.display()))
+        })
+    }
+
+    /// Lets TIME_WAIT last as long as it should, on a slow machine too. There a peer may send its FIN
+    /// again before it has the acknowledgement; TIME_WAIT acknowledges it again, the peer's closed
+    /// socket answers that with RST, and RST ends TIME_WAIT unless this is set (RFC 1337).
+    pub fn protect_time_wait(&self) -> Result<()> {
+        self.set("net.ipv4.tcp_rfc1337", "1")
+    }
+
     fn configure(&self, route: &str) -> Result<()> {
         let lines = [
             "link set lo up".to_owned(),
@@ -133,7 +148,7 @@ impl NetPair {
 
 /// Removes namespaces of test processes that were killed before they could.
 fn sweep() {
-    let Ok(entries) = std::fs::read_dir(RUN_DIR) else {
+    let Ok(entries) = fs::read_dir(RUN_DIR) else {
         return;
     };
     for entry in entries.flatten() {

@@ -4,13 +4,12 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tcptrace_tests::actor::Actor;
 use tcptrace_tests::crowd::DEAF;
-use tcptrace_tests::netns::{NetPair, Netns};
+use tcptrace_tests::netns::NetPair;
 use tcptrace_tests::situation::Situation;
 use tcptrace_tests::tool::{Copy, Finished, command, command_of, run};
 use tcptrace_tests::wait::until;
@@ -78,11 +77,6 @@ fn is_warning(finding: &Value) -> bool {
 
 fn blames(finding: &Value, pid: u32) -> bool {
     finding["culprits"].as_array().is_some_and(|all| all.iter().any(|own| own["pid"] == pid))
-}
-
-fn set(ns: &Netns, sysctl: &str, value: &str) -> Result<()> {
-    let path = Path::new("/proc/sys").join(sysctl.replace('.', "/"));
-    ns.inside(|| fs::write(&path, value).with_context(|| format!("{} = {value}", path.display())))
 }
 
 fn changes(finding: &Value) -> Vec<&str> {
@@ -170,7 +164,7 @@ fn dead_sockets_are_found() -> Result<()> {
 #[test]
 fn a_full_accept_queue_names_who_does_not_accept() -> Result<()> {
     let pair = NetPair::new()?;
-    set(&pair.a, "net.core.somaxconn", "2")?;
+    pair.a.set("net.core.somaxconn", "2")?;
     let (server, mut client, to) = two(&pair, "64")?;
     client.tell(&format!("connect waiting {to} 3"))?;
     let found = doctor(&pair).wait_warning("accept-queue")?;
@@ -207,18 +201,21 @@ fn a_short_queue_of_the_programs_own_is_no_matter_of_somaxconn() -> Result<()> {
 #[test]
 fn ports_that_run_out_name_the_client() -> Result<()> {
     let pair = NetPair::new()?;
-    set(&pair.b, "net.ipv4.ip_local_port_range", "40000 40019")?;
+    pair.b.protect_time_wait()?;
+    pair.b.set("net.ipv4.ip_local_port_range", "40000 40019")?;
     let (mut server, mut client, to) = two(&pair, "64")?;
     connect(&mut server, &mut client, "kept", to, 2)?;
     connect(&mut server, &mut client, "over", to, 16)?;
     client.tell("close over")?;
     server.tell("await-close over")?;
     server.tell("close over")?;
+    let mut last = Vec::new();
     let found = until("ports in TIME_WAIT", || {
-        let found = doctor(&pair).findings()?;
-        let mut found = found.into_iter().filter(|own| own["id"] == "ephemeral-ports");
-        Ok(found.find(|own| is_bad(own) && own["evidence"]["time_wait"] == 16))
-    })?;
+        last = doctor(&pair).findings()?;
+        last.retain(|own| own["id"] == "ephemeral-ports");
+        Ok(last.iter().find(|own| is_bad(own) && own["evidence"]["time_wait"] == 16).cloned())
+    });
+    let found = found.with_context(|| format!("last: {last:?}"))?;
     ensure!(is_warning(&found) && blames(&found, client.pid()), "{found:#}");
     let evidence = &found["evidence"];
     ensure!(evidence["used"] == 18 && evidence["ports"] == 20, "{found:#}");
@@ -228,7 +225,7 @@ fn ports_that_run_out_name_the_client() -> Result<()> {
         changes(&found) == ["net.ipv4.tcp_tw_reuse", "net.ipv4.ip_local_port_range"],
         "{found:#}"
     );
-    set(&pair.b, "net.ipv4.ip_local_port_range", "32768 60999")?;
+    pair.b.set("net.ipv4.ip_local_port_range", "32768 60999")?;
     doctor(&pair).wait_gone("ephemeral-ports")
 }
 
@@ -236,7 +233,8 @@ fn ports_that_run_out_name_the_client() -> Result<()> {
 #[test]
 fn time_wait_is_harmless_until_its_buckets_run_out() -> Result<()> {
     let pair = NetPair::new()?;
-    set(&pair.a, "net.ipv4.tcp_max_tw_buckets", "64")?;
+    pair.a.protect_time_wait()?;
+    pair.a.set("net.ipv4.tcp_max_tw_buckets", "64")?;
     let (mut server, mut client, to) = two(&pair, "256")?;
     connect(&mut server, &mut client, "over", to, 60)?;
     server.tell("close over")?;
@@ -248,7 +246,7 @@ fn time_wait_is_harmless_until_its_buckets_run_out() -> Result<()> {
         found["evidence"]["used"].as_u64().is_some_and(|used| (52..=64).contains(&used)),
         "{found:#}"
     );
-    set(&pair.a, "net.ipv4.tcp_max_tw_buckets", "4096")?;
+    pair.a.set("net.ipv4.tcp_max_tw_buckets", "4096")?;
     doctor(&pair).wait_gone("time-wait-buckets")?;
     let findings = doctor(&pair).findings()?;
     let fine = findings.iter().find(|own| own["id"] == "time-wait").context("nothing")?;
@@ -295,7 +293,7 @@ fn handshakes_that_do_not_end() -> Result<()> {
     let pair = NetPair::new()?;
     pair.b.ip(&["address", "add", &format!("{DEAF}/32"), "dev", "veth0"])?;
     pair.a.ip(&["neigh", "replace", DEAF, "lladdr", "02:00:00:00:00:98", "dev", "veth0"])?;
-    set(&pair.a, "net.core.somaxconn", "4096")?;
+    pair.a.set("net.core.somaxconn", "4096")?;
     let (server, mut client, to) = two(&pair, "4096")?;
     client.tell(&format!("dial half-open {to} 300 from {DEAF}"))?;
     let found = doctor(&pair).wait_warning("syn-queue")?;
@@ -350,8 +348,8 @@ fn idle_connections_without_keepalive() -> Result<()> {
 #[test]
 fn ports_of_leaked_connections_on_the_same_host() -> Result<()> {
     let pair = NetPair::new()?;
-    set(&pair.a, "net.ipv4.tcp_fin_timeout", "1")?;
-    set(&pair.a, "net.ipv4.ip_local_port_range", "40000 40003")?;
+    pair.a.set("net.ipv4.tcp_fin_timeout", "1")?;
+    pair.a.set("net.ipv4.ip_local_port_range", "40000 40003")?;
     let (mut server, mut client) = (Actor::spawn(&pair.a)?, Actor::spawn(&pair.a)?);
     let to: SocketAddr = "127.0.0.1:8000".parse()?;
     server.tell(&format!("listen web {to}"))?;
@@ -394,7 +392,8 @@ fn a_namespace_that_is_not_there_is_said() -> Result<()> {
 #[test]
 fn a_command_for_a_namespace_without_processes_goes_there() -> Result<()> {
     let pair = NetPair::new()?;
-    set(&pair.b, "net.ipv4.ip_local_port_range", "40000 40009")?;
+    pair.b.protect_time_wait()?;
+    pair.b.set("net.ipv4.ip_local_port_range", "40000 40009")?;
     let (mut server, mut client, to) = two(&pair, "64")?;
     connect(&mut server, &mut client, "over", to, 9)?;
     client.tell("close over")?;
