@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod commands;
 pub mod doctor;
+pub mod errand;
 pub mod kernel;
 pub mod lifecycle;
 pub mod output;

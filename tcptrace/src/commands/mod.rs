@@ -38,6 +38,12 @@ use self::plan::Plan;
 ///
 /// One sentence (in alternate format) that says what failed and what to do.
 pub fn run(plan: &Plan, out: &mut dyn Write) -> Result<Outcome> {
+    let outcome = carry_out(plan, out);
+    notices::say_who_is_left_behind();
+    outcome
+}
+
+fn carry_out(plan: &Plan, out: &mut dyn Write) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match plan {
         Plan::Leaks(plan) => match &plan.replay {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use crate::errand;
 use crate::kernel::hooks::Status;
 use crate::kernel::host::Host;
 use crate::kernel::load::Kernel;
@@ -121,4 +122,16 @@ impl Notices {
 pub fn warn(sentence: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "tcptrace: {}", visible(sentence));
+}
+
+/// One line where this process cannot end yet, because threads of it read what nobody gives.
+pub fn say_who_is_left_behind() {
+    let pids: Vec<String> = errand::left_behind().iter().map(u32::to_string).collect();
+    if !pids.is_empty() {
+        let them = pids.join(", ");
+        warn(&format!(
+            "the file system on which files of process {them} lie does not answer; where that is FUSE, \
+             the kernel lets tcptrace end only when it does"
+        ));
+    }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use tcptrace_common::memory::Task;
 use tcptrace_common::stack::stack_id;
 
+use crate::errand;
 use crate::kernel::stacks::StackMaps;
 use crate::lifecycle::stack::{Stack, StackStatus};
 use crate::stacks::raw::RawStack;
@@ -24,6 +25,9 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Why there is no stack while the thread cannot be asked.
 const HELD_UP: &str = "reading the files of some process takes too long";
+/// How long one waits for the thread, which may be asking for files that nobody gives: as long as that
+/// takes for two of them.
+const LOCK_PATIENCE: Duration = errand::PATIENCE.saturating_mul(2);
 /// How often the state is tried for while another has it.
 const RETRY: Duration = Duration::from_millis(1);
 
@@ -65,10 +69,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same for whoever must not wait for the thread: it reads files of strangers, and one on a
-    /// file system whose server does not answer stops it for good. `None`: it is busy all the time.
+    /// The same for whoever must not wait long for the thread: it reads files of strangers. `None`: it
+    /// is busy all the time.
     fn state_soon(&self) -> Option<MutexGuard<'_, State>> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + LOCK_PATIENCE;
         loop {
             match self.state.try_lock() {
                 Ok(state) => return Some(state),
@@ -139,7 +143,9 @@ impl StackService {
             return Arc::new(Stack { status, id, ..Stack::default() });
         };
         let stack = Arc::new(Stack { id, ..self.namer.name(&raw) });
-        self.named.insert(id, Arc::clone(&stack));
+        if !raw.is_provisional {
+            self.named.insert(id, Arc::clone(&stack));
+        }
         stack
     }
 
@@ -305,7 +311,7 @@ mod tests {
         let held = shared.state();
         let began = Instant::now();
         assert!(shared.state_soon().is_none());
-        assert!(began.elapsed() >= PATIENCE);
+        assert!(began.elapsed() >= LOCK_PATIENCE);
         drop(held);
         assert!(shared.state_soon().is_some());
     }

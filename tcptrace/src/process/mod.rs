@@ -17,6 +17,7 @@ pub mod status;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::errand::{self, What};
 use crate::lifecycle::details::Details;
 use crate::lifecycle::report::{Holder, Party};
 use crate::lifecycle::stat::{Stat, TickLength};
@@ -78,7 +79,7 @@ fn look_up(proc: &Path, identity: Identity, ticks: TickLength) -> Details {
     let start_ticks = ticks.of(identity.start_time_ns);
     let stat = || stat::read(&dir);
     let is_meant = |stat: &Stat| stat.start_ticks == start_ticks;
-    let details = stat().filter(is_meant).map(|stat| read_all(&dir, &stat));
+    let details = stat().filter(is_meant).map(|stat| read_all(&dir, identity.pid, &stat));
     match (details, stat()) {
         (Some(details), Some(stat)) if is_meant(&stat) => details,
         (_, Some(_)) => Details { gone: true, ..Details::default() },
@@ -87,11 +88,12 @@ fn look_up(proc: &Path, identity: Identity, ticks: TickLength) -> Details {
     }
 }
 
-fn read_all(dir: &Path, stat: &Stat) -> Details {
+fn read_all(dir: &Path, pid: u32, stat: &Stat) -> Details {
     let exe = read::link(&dir.join("exe"));
+    let label = label(dir, pid, exe.clone(), stat.comm.clone());
     let place = cgroup::read(dir).unwrap_or_default();
     Details {
-        label: label::read(dir, exe.as_deref(), &stat.comm),
+        label,
         exe,
         uid: status::effective_uid(dir),
         cgroup: place.path,
@@ -101,6 +103,12 @@ fn read_all(dir: &Path, stat: &Stat) -> Details {
         stopped: stat.stopped,
         gone: false,
     }
+}
+
+/// Its arguments and its working directory may lie where nobody answers.
+fn label(dir: &Path, pid: u32, exe: Option<String>, comm: Vec<u8>) -> Option<String> {
+    let dir = dir.to_owned();
+    errand::run(pid, What::Arguments, move || label::read(&dir, exe.as_deref(), &comm)).ok()?
 }
 
 /// Whether any process has this id.

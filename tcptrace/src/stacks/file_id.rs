@@ -20,6 +20,12 @@ impl FileId {
         Self { dev: data.dev(), ino: data.ino(), len: data.len(), mtime }
     }
 
+    /// Its inode number.
+    #[must_use]
+    pub const fn inode(&self) -> u64 {
+        self.ino
+    }
+
     /// Its length, bytes.
     #[must_use]
     pub const fn bytes(&self) -> u64 {

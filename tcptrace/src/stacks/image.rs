@@ -10,10 +10,11 @@ use super::identity::{self, Now};
 use super::interpreter::Python;
 use super::java;
 use super::mappings::{self, Backing, Mapping};
-use super::open::{Code, Content, Files};
+use super::open::{Code, Content, Files, Opened};
 use super::raw::Origin;
 use super::reason;
 use super::record::Record;
+use crate::errand::{self, HeldUp, What};
 
 /// Processes whose memory maps one sweep reads again.
 const LOOKED_AT: usize = 64;
@@ -24,7 +25,7 @@ const MAX_PROCESSES: usize = 8192;
 #[derive(Debug)]
 pub struct Image {
     mappings: Vec<Mapping>,
-    /// Files of the mappings, as far as they were needed; `None` inside: cannot be opened.
+    /// Files of the mappings, as far as they were needed and opened; `None` inside: cannot be.
     codes: HashMap<usize, Option<Arc<Code>>>,
     /// Its interpreter.
     pub python: Python,
@@ -62,19 +63,30 @@ impl Image {
         if let Some(code) = self.codes.get(&index) {
             return code.clone().map(|code| (code, offset));
         }
-        let code = files.open(task.pid, mapping);
-        // What cannot be opened because the process has gone may yet be by another with this image.
-        if code.is_some() || identity::is_alive(task.pid, task.start_ns) {
-            self.codes.insert(index, code.clone());
+        match files.open(task.pid, mapping) {
+            Opened::Code(code) => {
+                self.codes.insert(index, Some(Arc::clone(&code)));
+                Some((code, offset))
+            }
+            // What cannot be opened because the process has gone may yet be by another with this
+            // image.
+            Opened::No if identity::is_alive(task.pid, task.start_ns) => {
+                self.codes.insert(index, None);
+                None
+            }
+            Opened::No | Opened::Late => None,
         }
-        code.map(|code| (code, offset))
     }
 
-    /// Whether an address lies in a file that cannot be read as a program.
-    pub fn is_unreadable(&mut self, address: u64, task: &Task, files: &mut Files) -> bool {
-        let is_file = self.mapping(address).is_some_and(Mapping::is_file);
-        let code = self.code(address, task, files);
-        is_file && code.is_none_or(|(code, _)| matches!(code.content, Content::Unreadable))
+    /// What is known of the file that an address lies in; asks for nothing.
+    #[must_use]
+    pub fn sight(&self, address: u64) -> Sight {
+        let index = mappings::find(&self.mappings, address);
+        match index.and_then(|index| self.codes.get(&index)) {
+            Some(Some(code)) if !matches!(code.content, Content::Unreadable) => Sight::Open,
+            Some(_) => Sight::Unreadable,
+            None => Sight::Undecided,
+        }
     }
 
     /// What an address lies in.
@@ -84,18 +96,34 @@ impl Image {
             Some(Backing::Anonymous) => Origin::Jit,
             Some(Backing::Vdso) => Origin::Vdso,
             Some(Backing::File { .. }) => match self.code(address, task, files) {
-                None => Origin::Unknown,
+                None => self.unopened(address),
                 Some((code, _)) if matches!(code.content, Content::Made) => Origin::Jit,
                 Some((code, offset)) => Origin::File(Arc::clone(&code.module), offset),
             },
         }
     }
 
+    fn unopened(&self, address: u64) -> Origin {
+        let mapping = self.mapping(address);
+        match mapping.map(|mapping| (&mapping.backing, mapping.file_offset(address))) {
+            Some((Backing::File { path, .. }, Some(offset))) => {
+                Origin::Unopened(Arc::clone(path), offset)
+            }
+            _ => Origin::Unknown,
+        }
+    }
+
     /// Whether all code that it makes at run time keeps frame pointers, as far as is known. Java's
     /// does so when it is told to.
     pub fn keeps_made_frames(&mut self, task: &Task) -> bool {
-        let is_java = self.has_file("libjvm.so");
-        *self.made_frames.get_or_insert_with(|| !is_java || java::keeps_frame_pointers(task.pid))
+        if !self.has_file("libjvm.so") {
+            return true;
+        }
+        let pid = task.pid;
+        let ask =
+            || errand::run(pid, What::Arguments, move || java::keeps_frame_pointers(pid)).ok();
+        self.made_frames = self.made_frames.or_else(ask);
+        self.made_frames.unwrap_or(false)
     }
 
     /// Whether a file of this name is mapped, such as `libjvm.so`.
@@ -113,6 +141,17 @@ impl Image {
         self.mappings.iter().filter(|mapping| mapping.is_file()).all(|old| later.contains(old))
             && agree(&self.mappings, later)
     }
+}
+
+/// How far a file is known that code lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// It was opened.
+    Open,
+    /// It cannot be opened, or is no program.
+    Unreadable,
+    /// It was not opened yet: its process has gone, or its file system does not answer.
+    Undecided,
 }
 
 /// Whether no address is code of different files in the two.
@@ -389,7 +428,9 @@ impl Images {
 fn read(task: &Task, program: u64) -> Result<Vec<Mapping>, &'static str> {
     let now = || Now::read(task.pid).filter(|now| now.started_at(task.start_ns));
     now().ok_or(reason::GONE)?;
-    let mappings = mappings::read(task.pid).ok_or(reason::GONE)?;
+    let pid = task.pid;
+    let mappings = errand::run(pid, What::Map, move || mappings::read(pid));
+    let mappings = mappings.map_err(|HeldUp| reason::HELD_UP)?.ok_or(reason::GONE)?;
     let after = now().ok_or(reason::GONE)?;
     if after.runs(program, task) {
         return Ok(mappings);

@@ -11,6 +11,7 @@ use super::mappings::{Backing, Mapping};
 use super::python::PythonProcess;
 use super::python::discover::{LoadedFile, Unfit};
 use super::raw::PythonPlace;
+use crate::errand::{self, HeldUp, What};
 
 /// Most processes whose interpreters are known at once; each costs a descriptor.
 const MAX_KNOWN: usize = 512;
@@ -50,7 +51,11 @@ impl Interpreters {
     /// Looks for CPython in a process that has these mappings. A process that is starting up may
     /// have it later.
     pub fn find(&mut self, task: &Task, mappings: &[Mapping]) -> Python {
-        match PythonProcess::discover(task.pid, &files(task.pid, mappings)) {
+        let (pid, files) = (task.pid, files(task.pid, mappings));
+        let found =
+            errand::run(pid, What::Interpreter, move || PythonProcess::discover(pid, &files));
+        let late = |HeldUp| Err(Unfit::NotYet("its files or memory take too long".to_owned()));
+        match found.unwrap_or_else(late) {
             Ok(Some(process)) => {
                 let layout = process.layout();
                 self.keep(task, process);
@@ -76,8 +81,15 @@ impl Interpreters {
         if !frames.is_empty() && !self.known.contains_key(&key) {
             self.find(task, mappings);
         }
-        let process = self.known.get_mut(&key);
-        process.map_or_else(Vec::new, |process| process.name(frames).places)
+        let Some(mut process) = self.known.remove(&key) else { return Vec::new() };
+        let frames = frames.to_vec();
+        let named = errand::run(task.pid, What::Interpreter, move || {
+            let places = process.name(&frames).places;
+            (process, places)
+        });
+        let Ok((process, places)) = named else { return Vec::new() };
+        self.known.insert(key, process);
+        places
     }
 
     /// Forgets processes that are gone.

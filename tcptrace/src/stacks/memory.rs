@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+use crate::errand::{self, What};
+
 /// `/proc/PID/mem`, kept open: it stays with the program image that it was opened for, and reads
 /// nothing once that is gone, whoever gets the id.
 #[derive(Debug)]
@@ -54,7 +56,7 @@ impl Memory {
 /// Bytes of a process's memory, such as code made at run time; `None`: they cannot be read.
 #[must_use]
 pub fn read<const N: usize>(pid: u32, address: u64) -> Option<[u8; N]> {
-    Memory::open(pid).ok()?.array(address)
+    errand::run(pid, What::Memory, move || Memory::open(pid).ok()?.array(address)).ok()?
 }
 
 #[cfg(test)]

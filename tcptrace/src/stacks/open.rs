@@ -12,6 +12,7 @@ use super::elf::Elf;
 use super::file_id::FileId;
 use super::mappings::{Backing, Mapping};
 use super::module::Module;
+use crate::errand::{self, Errand, HeldUp, What};
 use crate::lifecycle::text;
 
 /// How every ELF file begins, for whatever machine.
@@ -58,49 +59,103 @@ impl Code {
         if let Content::Elf(elf) = &self.content { Some(elf) } else { None }
     }
 
-    /// Bytes at an offset of the file; `None` where it ends before.
-    #[must_use]
-    pub fn bytes<const N: usize>(&self, offset: u64) -> Option<[u8; N]> {
-        let mut bytes = [0; N];
-        self.module.file.read_exact_at(&mut bytes, offset).ok()?;
-        Some(bytes)
+    /// Bytes at an offset of the file, for a process that has it mapped; `None` where it ends before.
+    ///
+    /// # Errors
+    ///
+    /// Its file system does not answer.
+    pub fn bytes<const N: usize>(&self, pid: u32, offset: u64) -> Result<Option<[u8; N]>, HeldUp> {
+        let module = Arc::clone(&self.module);
+        errand::run(pid, What::File(module.id.inode()), move || {
+            let mut bytes = [0; N];
+            module.file.read_exact_at(&mut bytes, offset).ok()?;
+            Some(bytes)
+        })
     }
 }
+
+/// What came of opening a file.
+#[derive(Debug)]
+pub enum Opened {
+    /// It is open.
+    Code(Arc<Code>),
+    /// It cannot be opened.
+    No,
+    /// Its file system has not answered yet.
+    Late,
+}
+
+/// A version of a file, by its path: the same file can have several.
+type Key = (FileId, Arc<str>);
 
 /// Files that are open, each once.
 #[derive(Debug, Default)]
 pub struct Files {
-    /// By version and by path: the same file can have several.
-    open: HashMap<(FileId, Arc<str>), Weak<Code>>,
+    open: HashMap<Key, Weak<Code>>,
+    /// Those that take long to read.
+    late: HashMap<Key, Errand<(File, Content)>>,
     last_id: u64,
 }
 
 impl Files {
-    /// Opens what a mapping of a process shows; `None`: it is no file, or it cannot be opened.
-    pub fn open(&mut self, pid: u32, mapping: &Mapping) -> Option<Arc<Code>> {
-        let Backing::File { inode, path, .. } = &mapping.backing else { return None };
-        let file = by_mapping(pid, mapping).or_else(|| by_path(pid, path, *inode))?;
-        let key = (FileId::of(&file.metadata().ok()?), Arc::clone(path));
+    /// Opens what a mapping of a process shows.
+    pub fn open(&mut self, pid: u32, mapping: &Mapping) -> Opened {
+        let Backing::File { path, inode, .. } = &mapping.backing else { return Opened::No };
+        let meant = mapping.clone();
+        let (file, id) = match errand::run(pid, What::File(*inode), move || shown(pid, &meant)) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Opened::No,
+            Err(HeldUp) => return Opened::Late,
+        };
+        let key = (id, Arc::clone(path));
         if let Some(code) = self.open.get(&key).and_then(Weak::upgrade) {
-            return Some(code);
+            return Opened::Code(code);
         }
-        let code = Arc::new(self.read(file, path));
-        self.open.insert(key, Arc::downgrade(&code));
-        Some(code)
+        self.read(pid, file, key)
     }
 
-    fn read(&mut self, file: File, path: &str) -> Code {
+    fn read(&mut self, pid: u32, file: File, key: Key) -> Opened {
+        let read = || {
+            let content = Content::of(&file);
+            (file, content)
+        };
+        let begun = self
+            .late
+            .remove(&key)
+            .map_or_else(|| Errand::begin(pid, What::File(key.0.inode()), read), Ok);
+        let Ok(mut errand) = begun else { return Opened::Late };
+        match errand.wait() {
+            Ok(Some((file, content))) => Opened::Code(self.keep(key, file, content)),
+            Ok(None) => Opened::No,
+            Err(HeldUp) => {
+                self.late.insert(key, errand);
+                Opened::Late
+            }
+        }
+    }
+
+    fn keep(&mut self, key: Key, file: File, content: Content) -> Arc<Code> {
         self.last_id += 1;
-        let content = Content::of(&file);
         let build_id = if let Content::Elf(elf) = &content { elf.build_id.clone() } else { None };
-        let module = Arc::new(Module { path: path.to_owned(), build_id, file });
-        Code { id: self.last_id, module, content }
+        let (path, id) = (key.1.to_string(), key.0);
+        let module = Arc::new(Module { path, build_id, id, file });
+        let code = Arc::new(Code { id: self.last_id, module, content });
+        self.open.insert(key, Arc::downgrade(&code));
+        code
     }
 
     /// Forgets those that nothing refers to.
     pub fn sweep(&mut self) {
         self.open.retain(|_, code| code.strong_count() > 0);
     }
+}
+
+/// The file that a mapping of a process shows, and which one it is.
+fn shown(pid: u32, mapping: &Mapping) -> Option<(File, FileId)> {
+    let Backing::File { inode, path, .. } = &mapping.backing else { return None };
+    let file = by_mapping(pid, mapping).or_else(|| by_path(pid, path, *inode))?;
+    let id = FileId::of(&file.metadata().ok()?);
+    Some((file, id))
 }
 
 /// By the mapping itself: leads to deleted files and into other mount namespaces.
@@ -154,8 +209,11 @@ mod tests {
         let (mappings, index) = own();
         let mut files = Files::default();
         let pid = std::process::id();
-        let first = files.open(pid, &mappings[index]).unwrap();
-        let second = files.open(pid, &mappings[index]).unwrap();
+        let mut open = || match files.open(pid, &mappings[index]) {
+            Opened::Code(code) => code,
+            other => panic!("{other:?}"),
+        };
+        let (first, second) = (open(), open());
         assert!(Arc::ptr_eq(&first, &second) && first.elf().is_some());
         drop((first, second));
         files.sweep();

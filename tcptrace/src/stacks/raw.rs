@@ -12,6 +12,8 @@ use crate::lifecycle::stack::StackStatus;
 pub enum Origin {
     /// A file, at this offset in it.
     File(Arc<Module>, u64),
+    /// A file with this path that could not be opened, at this offset in it.
+    Unopened(Arc<str>, u64),
     /// Executable memory without a file: code made at run time.
     Jit,
     /// The kernel's vDSO.
@@ -54,4 +56,6 @@ pub struct RawStack {
     pub frames: Vec<Place>,
     /// Python code; empty where there is none.
     pub python: Vec<PythonPlace>,
+    /// Whether the same stack may be told better the next time.
+    pub is_provisional: bool,
 }

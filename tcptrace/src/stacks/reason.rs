@@ -4,6 +4,8 @@ use tcptrace_common::stack::{MAX_COPY, MAX_FRAMES, end};
 
 use crate::lifecycle::stack::StackStatus;
 
+/// Some page or file of the process lies where nobody answers.
+pub const HELD_UP: &str = "reading its memory map takes too long";
 /// The process ended too early.
 pub const GONE: &str = "the process was gone before its memory map could be read";
 /// It ran exec() before its memory map was read.
@@ -32,6 +34,8 @@ pub enum Ending {
     /// The last frame lies in this file, which cannot be read as a program: it was cut short since,
     /// or reading fails.
     NoFile(String),
+    /// The last frame lies in this file, which was not opened in time.
+    LateFile(String),
     /// The last frame lies in code made at run time, and what follows does not look like calls.
     Jit {
         /// Whether a Java virtual machine made it.
@@ -82,6 +86,10 @@ impl Ending {
         match self {
             Self::Complete => String::new(),
             Self::NoInfo(file) => format!("no usable unwind information in {file}"),
+            Self::LateFile(file) => format!(
+                "cut in {file}, which could not be opened: its process has gone, or its file system \
+                 does not answer"
+            ),
             Self::NoFile(file) => format!("cut in {file}, which could not be read as a program"),
             Self::Jit { is_java } => {
                 let remedy =

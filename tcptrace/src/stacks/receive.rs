@@ -90,6 +90,9 @@ impl Stacks {
             Ok(case) => self.stack(&case, &mut updates),
             Err(reason) => failed(&record, reason),
         };
+        if stack.is_provisional {
+            updates.forget.push(record.header.id);
+        }
         self.keep(record.header.id, stack, &mut updates);
         Ok(updates)
     }
@@ -242,5 +245,6 @@ fn failed(record: &Record<'_>, reason: &str) -> RawStack {
         status: StackStatus::Failed(reason.to_owned()),
         frames: places.collect(),
         python: Vec::new(),
+        is_provisional: reason == reason::HELD_UP,
     }
 }

@@ -62,6 +62,12 @@ impl Namer {
                 let call = offset.saturating_sub(u64::from(!place.is_leaf));
                 frames.extend(self.natives.frames(module, call, &plain));
             }
+            Origin::Unopened(path, offset) => frames.push(Frame {
+                module: Some(path.to_string()),
+                offset: Some(*offset),
+                address,
+                ..Frame::default()
+            }),
             Origin::Jit => frames.push(Frame { address, ..self.jit(task, call) }),
             Origin::Vdso => {
                 frames.push(Frame { module: Some("[vdso]".into()), address, ..Frame::default() });

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::sync::Arc;
 
 use gimli::{
     BaseAddresses, EhFrame, EhFrameHdr, EhFrameOffset, EhHdrTable, EndianSlice,
@@ -14,6 +15,8 @@ use gimli::{
 
 use super::arch::Arch;
 use super::elf::{Elf, MAX_SECTION_BYTES, Range};
+use super::open::Code;
+use crate::errand::{self, HeldUp, What};
 
 /// Without an index `.eh_frame` is searched from its start; more than this is not.
 const MAX_SEARCHED_BYTES: usize = 4 << 20;
@@ -151,10 +154,18 @@ struct Kept {
 }
 
 impl TableCache {
-    /// The tables of file number `id`.
-    pub fn of(&mut self, id: u64, file: &File, elf: &Elf) -> Option<&Tables> {
+    /// The tables of a program that a process has mapped.
+    ///
+    /// # Errors
+    ///
+    /// Its file system does not answer.
+    pub fn of(&mut self, pid: u32, code: &Arc<Code>) -> Result<Option<&Tables>, HeldUp> {
+        let id = code.id;
         if !self.kept.contains_key(&id) {
-            let tables = Tables::read(file, elf);
+            let code = Arc::clone(code);
+            let tables = errand::run(pid, What::File(code.module.id.inode()), move || {
+                Tables::read(&code.module.file, code.elf()?)
+            })?;
             let size_bytes = tables.as_ref().map_or(0, Tables::size_bytes);
             if self.size_bytes + size_bytes > MAX_KEPT_BYTES {
                 *self = Self::default();
@@ -162,9 +173,10 @@ impl TableCache {
             self.size_bytes += size_bytes;
             self.kept.insert(id, Kept { tables, is_used: true });
         }
-        let kept = self.kept.get_mut(&id)?;
-        kept.is_used = true;
-        kept.tables.as_ref()
+        Ok(self.kept.get_mut(&id).and_then(|kept| {
+            kept.is_used = true;
+            kept.tables.as_ref()
+        }))
     }
 
     /// Drops those that were not used since the last sweep.

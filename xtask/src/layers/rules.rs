@@ -11,20 +11,30 @@ struct Layer {
 
 /// `main → cli → commands → {source, kernel, process, stacks, output} → doctor → lifecycle`.
 /// What is typed stops at `cli`: it makes plans that `commands` or `lifecycle` define.
-const LAYERS: [Layer; 10] = [
+const LAYERS: [Layer; 11] = [
     Layer { name: MAIN, may_use: &["cli", "commands", "lifecycle"] },
     Layer { name: "cli", may_use: &["commands", "doctor", "lifecycle"] },
     Layer {
         name: "commands",
-        may_use: &["source", "kernel", "process", "stacks", "output", "doctor", "lifecycle"],
+        may_use: &[
+            "source",
+            "kernel",
+            "process",
+            "stacks",
+            "output",
+            "doctor",
+            "lifecycle",
+            "errand",
+        ],
     },
     Layer { name: "source", may_use: &["lifecycle"] },
     Layer { name: "kernel", may_use: &["doctor", "lifecycle"] },
-    Layer { name: "process", may_use: &["doctor", "lifecycle"] },
-    Layer { name: "stacks", may_use: &["lifecycle"] },
+    Layer { name: "process", may_use: &["doctor", "lifecycle", "errand"] },
+    Layer { name: "stacks", may_use: &["lifecycle", "errand"] },
     Layer { name: "output", may_use: &["doctor", "lifecycle"] },
     Layer { name: "doctor", may_use: &["lifecycle"] },
     Layer { name: "lifecycle", may_use: &[] },
+    Layer { name: "errand", may_use: &[] },
 ];
 
 /// Something outside of the package that some layers must not use.

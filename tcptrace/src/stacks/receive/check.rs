@@ -127,7 +127,7 @@ impl Stacks {
         let start = pc.checked_sub(CALL_BYTES as u64)?;
         image.mapping(start)?;
         match image.code(start, task, &mut self.files) {
-            Some((code, offset)) => code.bytes(offset),
+            Some((code, offset)) => code.bytes(task.pid, offset).ok()?,
             None => memory::read(task.pid, start),
         }
     }

@@ -5,6 +5,7 @@ use tcptrace_common::unwind::{RuleKey, cfa};
 
 use super::{Case, Stacks, Updates};
 use crate::lifecycle::stack::StackStatus;
+use crate::stacks::image::Sight;
 use crate::stacks::interpreter::Python;
 use crate::stacks::mappings::Backing;
 use crate::stacks::raw::{Origin, Place, RawStack};
@@ -74,8 +75,11 @@ impl Stacks {
             _ if is_jit => Ending::Jit { is_java: image.has_file("libjvm.so") },
             Some(Backing::File { path, .. }) => {
                 let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-                let is_unreadable = image.is_unreadable(last.pc, task, &mut self.files);
-                if is_unreadable { Ending::NoFile(name) } else { Ending::NoInfo(name) }
+                match image.sight(last.pc) {
+                    Sight::Open => Ending::NoInfo(name),
+                    Sight::Unreadable => Ending::NoFile(name),
+                    Sight::Undecided => Ending::LateFile(name),
+                }
             }
             Some(_) => Ending::Kernel,
             None => {
@@ -110,6 +114,7 @@ impl Stacks {
             (StackStatus::Ok, Some(reason)) => StackStatus::Truncated(reason.to_owned()),
             (status, _) => status,
         };
-        RawStack { task: header.task, status, frames, python }
+        let is_provisional = matches!(ending, Ending::LateFile(_));
+        RawStack { task: header.task, status, frames, python, is_provisional }
     }
 }

@@ -5,7 +5,7 @@ use tcptrace_common::unwind::{Rule, RuleKey};
 
 use super::{Stacks, Updates};
 use crate::stacks::arch::Arch;
-use crate::stacks::identity;
+use crate::stacks::image::Sight;
 use crate::stacks::mappings::Backing;
 use crate::stacks::memory;
 use crate::stacks::open::Content;
@@ -55,7 +55,7 @@ impl Stacks {
             Backing::File { .. } => {}
         }
         let Some((code, offset)) = image.code(frame.pc, task, &mut self.files) else {
-            let is_final = identity::is_alive(task.pid, task.start_ns);
+            let is_final = image.sight(frame.pc) == Sight::Unreadable;
             return is_final.then_some(rules::NONE);
         };
         let elf = match &code.content {
@@ -64,10 +64,10 @@ impl Stacks {
             Content::Unreadable => return Some(rules::NONE),
         };
         let Some(address) = elf.code_address(offset) else { return Some(rules::NONE) };
-        let bytes = code.bytes(offset).unwrap_or_default();
+        let bytes = code.bytes(task.pid, offset).ok()?.unwrap_or_default();
         let (pc, is_leaf, is_go) = (frame.pc, frame.is_leaf, elf.is_go);
         let query = Query { pc, address, is_leaf, arch: elf.arch, is_go, code: bytes };
-        let tables = self.tables.of(code.id, &code.module.file, elf);
+        let tables = self.tables.of(task.pid, &code).ok()?;
         Some(rules::compile(tables, &mut self.context, &query))
     }
 }

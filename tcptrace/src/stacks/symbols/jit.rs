@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use tcptrace_common::memory::Task;
 
+use crate::errand::{self, What};
 use crate::lifecycle::text;
 use crate::stacks::file_id::FileId;
 use crate::stacks::perfmap::{JitName, MapFile, PerfMap, jit_name};
@@ -29,14 +30,20 @@ impl Maps {
     /// gone the last one stays.
     pub fn refresh(&mut self, task: &Task) {
         let process = (task.pid, task.start_ns);
-        let Some(file) = MapFile::of(task) else { return };
-        let id = file.id;
-        if self.known.get(&process).is_some_and(|(known, _)| *known == id) {
+        let (task, known) = (*task, self.known.get(&process).map(|(known, _)| *known));
+        let Ok(Some((id, text))) = errand::run(task.pid, What::PerfMap, move || read(&task, known))
+        else {
             return;
-        }
+        };
         if self.known.len() >= PROCESSES_MAX && !self.known.contains_key(&process) {
             self.known.clear();
         }
-        self.known.insert(process, (id, PerfMap::parse(file.read())));
+        self.known.insert(process, (id, PerfMap::parse(text)));
     }
+}
+
+/// The map of a process where it is another than that which is known, and which one it is.
+fn read(task: &Task, known: Option<FileId>) -> Option<(FileId, Vec<u8>)> {
+    let file = MapFile::of(task).filter(|file| Some(file.id) != known)?;
+    Some((file.id, file.read()))
 }

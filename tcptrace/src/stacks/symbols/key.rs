@@ -51,6 +51,10 @@ fn native(raw: &RawStack, frames: &[Frame], hash: &mut Hash) {
                 hash.part(module.build_id.as_deref().unwrap_or(path.as_bytes()));
                 hash.part(&offset.to_le_bytes());
             }
+            Origin::Unopened(path, offset) => {
+                hash.part(path.as_bytes());
+                hash.part(&offset.to_le_bytes());
+            }
             Origin::Jit => match jit.next() {
                 Some(frame) if frame.function.is_some() => named(frame, hash),
                 _ => hash.part(b"jit"),

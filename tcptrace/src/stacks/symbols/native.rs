@@ -35,30 +35,31 @@ impl Natives {
     /// The functions at offset `call` of a file, innermost first, each made of `plain`. Where none
     /// is known, `plain` alone.
     pub fn frames(&mut self, module: &Module, call: u64, plain: &Frame) -> Vec<Frame> {
-        let id = module.file.metadata().ok().map(|data| FileId::of(&data));
-        let names = id.map(|id| self.names(id, module, call));
-        let Some((outer, inlined)) = names.as_deref().and_then(<[Named]>::split_last) else {
+        let names = self.names(module, call);
+        let Some((outer, inlined)) = names.split_last() else {
             return vec![plain.clone()];
         };
         let inlined = inlined.iter().map(|name| Frame { inlined: true, ..frame(name, plain) });
         inlined.chain([frame(outer, plain)]).collect()
     }
 
-    fn names(&mut self, id: FileId, module: &Module, call: u64) -> Vec<Named> {
-        if let Some(names) = self.known.get(&(id, call)) {
+    fn names(&mut self, module: &Module, call: u64) -> Vec<Named> {
+        let key = (module.id, call);
+        if let Some(names) = self.known.get(&key) {
             return names.clone();
         }
-        let names = self.ask(id, module, call);
+        let names = self.ask(module, call);
         if self.known.len() >= PLACES_MAX {
             self.known.clear();
         }
-        self.known.insert((id, call), names.clone());
+        self.known.insert(key, names.clone());
         names
     }
 
     /// Asks the worker; where it does not answer, it is left to itself, and this file is not asked
     /// about again.
-    fn ask(&mut self, id: FileId, module: &Module, call: u64) -> Vec<Named> {
+    fn ask(&mut self, module: &Module, call: u64) -> Vec<Named> {
+        let id = module.id;
         if self.refused.contains(&id) {
             return Vec::new();
         }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::stacks::file_id::FileId;
 use crate::stacks::module::Module;
 
 fn module(path: &str, file: File, build_id: Option<Vec<u8>>) -> Arc<Module> {
-    Arc::new(Module { path: path.to_owned(), build_id, file })
+    let id = FileId::of(&file.metadata().unwrap());
+    Arc::new(Module { path: path.to_owned(), build_id, id, file })
 }
 
 /// This program.
@@ -37,7 +39,13 @@ fn at(module: &Arc<Module>, offset: u64, is_leaf: bool) -> Place {
 }
 
 fn raw(frames: Vec<Place>) -> RawStack {
-    RawStack { task: Task::default(), status: StackStatus::Ok, frames, python: Vec::new() }
+    RawStack {
+        task: Task::default(),
+        status: StackStatus::Ok,
+        frames,
+        python: Vec::new(),
+        is_provisional: false,
+    }
 }
 
 fn key(raw: &RawStack) -> String {

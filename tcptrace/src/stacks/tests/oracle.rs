@@ -7,7 +7,7 @@ use framehop::{ExplicitModuleSectionInfo, Module, Unwinder as _};
 
 use super::super::elf::{self, Elf, MAX_SECTION_BYTES};
 use super::super::mappings::{self, Mapping};
-use super::super::open::Files;
+use super::super::open::{Files, Opened};
 use super::capture::Captured;
 
 /// Unwinds stacks of this process.
@@ -21,7 +21,7 @@ impl Oracle {
         let mut unwinder = UnwinderX86_64::new();
         let mut files = Files::default();
         for mapping in mappings::read(std::process::id()).unwrap() {
-            let Some(code) = files.open(std::process::id(), &mapping) else { continue };
+            let Opened::Code(code) = files.open(std::process::id(), &mapping) else { continue };
             let Some(elf) = code.elf() else { continue };
             unwinder.add_module(module(&mapping, elf, &code.module.file));
         }
