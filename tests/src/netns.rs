@@ -140,6 +140,22 @@ impl NetPair {
         [&self.a, &self.b]
     }
 
+    /// From now on packets are taken up on any CPU, by interrupts that come at any moment (RPS), as
+    /// those of a network card do. `false`: this kernel cannot do that.
+    pub fn interrupt(&self) -> Result<bool> {
+        let cpus = std::thread::available_parallelism()?.get().min(31);
+        let mask = format!("{:x}", (1_u32 << cpus) - 1);
+        // In each namespace ip(8) mounts the sysfs that shows its devices.
+        let script = format!("echo {mask} > /sys/class/net/veth0/queues/rx-0/rps_cpus");
+        let mut is_possible = true;
+        for ns in self.both() {
+            let shell = ["netns", "exec", &ns.name, "sh", "-c", &script];
+            let done = Command::new("ip").args(shell).stderr(Stdio::null()).status();
+            is_possible &= done.context("start ip")?.success();
+        }
+        Ok(is_possible)
+    }
+
     /// The inode numbers of both.
     pub fn inodes(&self) -> Result<[u64; 2]> {
         Ok([self.a.inode()?, self.b.inode()?])

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use bytes::Buf as _;
 use tcptrace_common::mini::MiniEnd;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::kernel::host::Host;
 use crate::kernel::load::Kernel;
@@ -169,6 +169,13 @@ impl Live {
                 }
             });
             result?;
+            // The kernel wakes only a reader that has caught up, by an interrupt in the midst of the
+            // hook: whatever network packets it lets in there go unseen (recursion).
+            tokio::select! {
+                biased;
+                () = stop.wait() => return Ok(()),
+                () = sleep(PAUSE) => {}
+            }
         }
     }
 }

@@ -1,0 +1,99 @@
+//! Interrupts in the midst of the kernel side: a transition that a softirq makes while the program for
+//! transitions is at work on its CPU is not seen, because the kernel does not run that program in
+//! itself. It is counted, costs no leak, and no dwell is made up for it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tcptrace_tests::churn::{CONNECTIONS, Churn, LEAKS};
+use tcptrace_tests::netns::NetPair;
+use tcptrace_tests::stream::Stream;
+use tcptrace_tests::tool::{Running, command};
+use tcptrace_tests::view::cookie;
+use tcptrace_tests::{skip, ss};
+
+/// Rounds of connections until something was missed.
+const ROUNDS: usize = 5;
+
+fn missed(summary: &Value) -> Result<u64> {
+    summary["lost"]["recursion"].as_u64().context("no count")
+}
+
+/// `None`: this kernel cannot do it.
+fn pair() -> Result<Option<NetPair>> {
+    let pair = NetPair::new()?;
+    if pair.interrupt()? {
+        return Ok(Some(pair));
+    }
+    skip::because("this kernel has no RPS")?;
+    Ok(None)
+}
+
+/// Runs a round, and says whether something was missed.
+fn until_missed(mut round: impl FnMut(&NetPair) -> Result<u64>) -> Result<()> {
+    let mut all = 0;
+    for _ in 0..ROUNDS {
+        let Some(pair) = pair()? else { return Ok(()) };
+        all += round(&pair)?;
+        if all > 0 {
+            return Ok(());
+        }
+    }
+    ensure!(all > 0, "nothing was missed in {ROUNDS} rounds: these tests show nothing");
+    Ok(())
+}
+
+/// Each close is told to user space, which makes for more interrupts.
+#[test]
+fn leaks_are_right_where_transitions_are_missed() -> Result<()> {
+    until_missed(|pair| {
+        let mut churn = Churn::prepare(pair)?;
+        let options = ["leaks", "-o", "json", "--min-age", "0s", "--interval", "1h"];
+        let running = Running::start(command(&options)?)?;
+        running.wait_tracing()?;
+        churn.start()?;
+        ensure!(churn.leaked()? == LEAKS);
+        let truth: BTreeSet<u64> = ss::close_wait(&pair.a)?.into_keys().collect();
+        let finished = running.interrupt()?.expect_code(0)?;
+        let inode = pair.a.inode()?;
+        let leaks = finished.leaks()?;
+        let own = leaks.iter().filter(|leak| leak["netns"] == inode);
+        let own: Vec<&Value> = own.collect();
+        let told: Result<BTreeSet<u64>> = own.iter().map(|leak| cookie(leak)).collect();
+        ensure!(told? == truth && own.len() == LEAKS, "{} told", own.len());
+        for leak in own {
+            let opener = &leak["opener"];
+            ensure!(opener.is_null() || opener["pid"] == churn.server.pid(), "{leak}");
+        }
+        missed(&finished.summary()?)
+    })
+}
+
+#[test]
+fn no_dwell_is_made_up() -> Result<()> {
+    until_missed(|pair| {
+        let mut churn = Churn::prepare(pair)?;
+        let stream = Stream::of(pair)?;
+        churn.start()?;
+        churn.leaked()?;
+        let finished = stream.finish()?;
+        let mut before: HashMap<u64, Value> = HashMap::new();
+        let mut gaps = 0_u64;
+        for line in finished.objects()? {
+            let Some(own) = line["cookie"].as_u64().filter(|_| line["type"] == "transition") else {
+                continue;
+            };
+            let last = before.insert(own, line.clone());
+            if last.is_some_and(|last| last["to"] != line["from"]) {
+                gaps += 1;
+                ensure!(line["dwell_ns"].is_null(), "how long, when nobody saw it begin? {line}");
+            }
+        }
+        ensure!(before.len() as u64 >= CONNECTIONS, "{} sockets", before.len());
+        let missed = missed(&finished.summary()?)?;
+        println!("{gaps} gaps, {missed} missed");
+        ensure!(gaps <= missed, "{gaps} gaps, {missed} counted");
+        Ok(missed)
+    })
+}
