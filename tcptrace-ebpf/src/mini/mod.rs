@@ -151,7 +151,7 @@ pub fn hand_over(memory: &SocketMemory, from: u8, now: u64) -> u8 {
 #[inline(always)]
 pub fn timer_started(mini: Option<Mini>) {
     let started_again = settle(mini);
-    look_at_one();
+    look_at_one(mini);
     if let Some(mini) = mini
         && !started_again
         && let Some(minis) = minis()
@@ -166,7 +166,7 @@ pub fn timer_started(mini: Option<Mini>) {
 #[inline(always)]
 pub fn timer_cancelled(mini: Option<Mini>) {
     settle(None);
-    look_at_one();
+    look_at_one(mini);
     if let Some(mini) = mini {
         note_end(mini);
     }
@@ -286,11 +286,15 @@ fn tell_end(end: &mut MiniEnd) {
 
 /// Looks whether one of those that were made in FIN_WAIT2 of late is in TIME_WAIT by now. The
 /// kernel leaves a timer alone if its new time falls into the slot that it is in already (some
-/// two seconds wide), so no hook tells.
+/// two seconds wide), so no hook tells. The one whose timer is just being moved is in TIME_WAIT
+/// already and has its old time yet: of that the hook itself tells.
 #[inline(always)]
-fn look_at_one() -> Option<()> {
+fn look_at_one(moving: Option<Mini>) -> Option<()> {
     let minis = minis()?;
     let young = minis.take()?;
+    if moving.is_some_and(|moving| moving.key() == young.key) {
+        return None;
+    }
     let mini = Mini(young.key as *const c_void);
     if mini.sock().raw_cookie() != young.cookie {
         return None;
