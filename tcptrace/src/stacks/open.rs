@@ -18,6 +18,9 @@ use crate::lifecycle::text;
 /// How every ELF file begins, for whatever machine.
 const ELF_MAGIC: &[u8; 4] = b"\x7fELF";
 
+/// Most files that may come late between two sweeps.
+const LATE_MAX: usize = 64;
+
 /// An open file and what is known of it.
 #[derive(Debug)]
 pub struct Code {
@@ -144,9 +147,13 @@ impl Files {
         code
     }
 
-    /// Forgets those that nothing refers to.
+    /// Forgets those that nothing refers to, and those that came late where there are many: each
+    /// answer that nobody fetches holds a descriptor.
     pub fn sweep(&mut self) {
         self.open.retain(|_, code| code.strong_count() > 0);
+        if self.late.len() > LATE_MAX {
+            self.late.clear();
+        }
     }
 }
 
