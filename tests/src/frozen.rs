@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -173,6 +174,9 @@ impl Frozen {
 impl Drop for Frozen {
     fn drop(&mut self) {
         self.thaw();
+        // Now, and its files when those who have them open have ended. Where it fails, dropping the
+        // session tries again.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.dir).status();
         drop(self.session.take());
     }
 }
