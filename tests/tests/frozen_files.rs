@@ -1,6 +1,8 @@
 //! Programs, perf maps and scripts on a file system that has stopped answering: whoever opens or reads
 //! a file there waits for ever. The tool does not, and what it says of other processes is whole.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -11,8 +13,10 @@ use tcptrace_tests::scenario::Scenario;
 use tcptrace_tests::skip;
 use tcptrace_tests::stacks::bench;
 use tcptrace_tests::stacks::build::{Variant, variant};
+use tcptrace_tests::stacks::event::Ports;
 use tcptrace_tests::stacks::peers::Peers;
 use tcptrace_tests::stacks::shape::{Shape, Told};
+use tcptrace_tests::tool::Running;
 use tcptrace_tests::wait::until;
 
 const WHOLE: [&str; 2] = ["alpha_inner", "alpha_outer"];
@@ -25,15 +29,22 @@ print('connected', flush=True)
 sys.stdin.read()
 ";
 
-fn program() -> Result<Vec<u8>> {
-    let built = variant("images.c", Variant { name: "alpha", room: 1024, kind: "-no-pie" })?;
-    Ok(std::fs::read(built)?)
+fn alpha() -> Result<PathBuf> {
+    variant("images.c", Variant { name: "alpha", room: 1024, kind: "-no-pie" })
 }
 
 /// A process of the same program, whose file can be read.
 fn sound(pair: &NetPair) -> Result<Shape<'_>> {
-    let built = variant("images.c", Variant { name: "alpha", room: 1024, kind: "-no-pie" })?;
-    Shape::start(pair, &built)
+    Shape::start(pair, &alpha()?)
+}
+
+/// What is told of the two when both leak.
+fn told(tool: &mut Running, mut leaking: [(&mut Shape<'_>, Ports); 2]) -> Result<[Told; 2]> {
+    leaking.iter_mut().for_each(|(shape, _)| shape.leak());
+    let [first, second] = leaking.map(|(_, ports)| Told::of(tool, ports));
+    let both = [first?, second?];
+    println!("{both:#?}");
+    Ok(both)
 }
 
 #[test]
@@ -42,19 +53,15 @@ fn a_program_on_it() -> Result<()> {
         return skip::because("this kernel has no FUSE");
     }
     let pair = NetPair::new()?;
-    let frozen = Frozen::serving("frozen-program", vec![("hung".to_owned(), program()?)])?;
+    let frozen = Frozen::serving("frozen-program", vec![("hung".to_owned(), fs::read(alpha()?)?)])?;
     let mut hung = Shape::start(&pair, &frozen.dir().join("hung"))?;
     // Its code is in memory from now on.
     hung.accept("accept")?;
     frozen.freeze();
     let mut tool = bench::trace(&pair)?;
     let mut sound = sound(&pair)?;
-    let ports = [hung.accept("accept")?, sound.accept("accept")?];
-    hung.leak();
-    sound.leak();
-    let [cut, whole] = ports.map(|ports| Told::of(&mut tool, ports));
-    let (cut, whole) = (cut?, whole?);
-    println!("{cut:?}\n{whole:?}");
+    let (in_hung, in_sound) = (hung.accept("accept")?, sound.accept("accept")?);
+    let [cut, whole] = told(&mut tool, [(&mut hung, in_hung), (&mut sound, in_sound)])?;
     ensure!(cut.status == "truncated" && cut.reason.contains("hung"), "{cut:?}");
     whole.expect(&WHOLE)?;
     frozen.thaw();
@@ -76,9 +83,8 @@ fn a_perf_map_on_it() -> Result<()> {
     }
     let pair = NetPair::new()?;
     let frozen = Frozen::serving("frozen-map", Vec::new())?;
-    let built = variant("images.c", Variant { name: "alpha", room: 1024, kind: "-no-pie" })?;
     let mut command = Command::new("unshare");
-    command.arg("--mount").arg(built);
+    command.arg("--mount").arg(alpha()?);
     let mut hung = Shape::of(&pair, command)?;
     let mut tool = bench::trace(&pair)?;
     let mut sound = sound(&pair)?;
@@ -90,12 +96,8 @@ fn a_perf_map_on_it() -> Result<()> {
         frozen.freeze();
         Ok(())
     })?;
-    let ports = [jit, sound.accept("accept")?];
-    hung.leak();
-    sound.leak();
-    let [unnamed, whole] = ports.map(|ports| Told::of(&mut tool, ports));
-    let (unnamed, whole) = (unnamed?, whole?);
-    println!("{unnamed:?}\n{whole:?}");
+    let in_sound = sound.accept("accept")?;
+    let [unnamed, whole] = told(&mut tool, [(&mut hung, jit), (&mut sound, in_sound)])?;
     let frames = unnamed.stack["frames"].as_array().context("no frames")?;
     ensure!(frames.iter().any(|frame| frame["language"] == "jit"), "{unnamed:?}");
     whole.expect(&WHOLE)?;

@@ -1,7 +1,6 @@
 //! Closed sockets, which live on as mini-sockets in FIN_WAIT2 and TIME_WAIT: what `stream` says of
 //! states that no tracepoint tells of.
 
-use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -85,7 +84,7 @@ fn a_fin_that_comes_late() -> Result<()> {
 #[test]
 fn no_fin_at_all() -> Result<()> {
     let pair = NetPair::new()?;
-    pair.b.inside(|| Ok(fs::write("/proc/sys/net/ipv4/tcp_fin_timeout", "1")?))?;
+    pair.b.set("net.ipv4.tcp_fin_timeout", "1")?;
     let mut stream = Stream::of(&pair)?;
     let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
     let at = server.listen(std::net::SocketAddr::new(pair.a.v4.into(), 0), 16)?;
@@ -107,7 +106,7 @@ fn one_from_before_the_trace() -> Result<()> {
     let pair = NetPair::new()?;
     // It must outlive the start of the trace, which takes long on an emulated machine.
     let seconds = (8 * patience()).to_string();
-    pair.b.inside(|| Ok(fs::write("/proc/sys/net/ipv4/tcp_fin_timeout", seconds)?))?;
+    pair.b.set("net.ipv4.tcp_fin_timeout", &seconds)?;
     let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
     let at = server.listen(std::net::SocketAddr::new(pair.a.v4.into(), 0), 16)?;
     client.connect(at)?;

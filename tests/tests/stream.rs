@@ -1,7 +1,6 @@
 //! The lives of connections as `stream` tells them: each sequence of transitions, from both ends,
 //! in separate namespaces, with exact dwells, who opened the socket, and how it ended.
 
-use std::fs;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::process::Command;
 use std::thread::sleep;
@@ -392,7 +391,7 @@ fn fast_open() -> Result<()> {
     let pair = NetPair::new()?;
     for ns in pair.both() {
         // Client and server, both without cookies.
-        ns.inside(|| Ok(fs::write("/proc/sys/net/ipv4/tcp_fastopen", "519")?))?;
+        ns.set("net.ipv4.tcp_fastopen", "519")?;
     }
     let mut stream = Stream::of(&pair)?;
     let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
