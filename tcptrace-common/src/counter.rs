@@ -56,6 +56,8 @@ counters! {
     QueueCut = "queue_cut" loss,
     /// Dwells that were counted without their key: the map of keys was full. None is lost.
     HistogramOther = "histogram_other" seen,
+    /// Stacks that were word for word those of an earlier walk, so that none was needed.
+    StackTrails = "stack_trails" seen,
 }
 
 /// How many counters there are: the length of `COUNTERS`.

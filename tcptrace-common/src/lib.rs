@@ -20,6 +20,7 @@ pub mod row;
 pub mod setting;
 pub mod stack;
 pub mod tcp;
+pub mod trail;
 pub mod unwind;
 
 /// Marks a `#[repr(C)]` type of integers and byte arrays without implicit padding: every bit

@@ -9,6 +9,7 @@ use tcptrace_common::memory::SocketMemory;
 use tcptrace_common::mini::{MiniEnd, MiniMemory};
 use tcptrace_common::setting::filter::PORT_WORDS;
 use tcptrace_common::stack::ProcessEntry;
+use tcptrace_common::trail::{Trail, TrailKey};
 use tcptrace_common::unwind::{Rule, RuleKey};
 
 use crate::atomic::add_one;
@@ -77,6 +78,10 @@ pub static RULES: HashMap<RuleKey, Rule> = HashMap::with_max_entries(1 << 16, BP
 /// Stacks that were sent, by id, and when.
 #[map]
 pub static SEEN: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1 << 14, 0);
+
+/// Trails of walks that were made lately: 1.5 MiB.
+#[map]
+pub static TRAILS: LruHashMap<TrailKey, Trail> = LruHashMap::with_max_entries(1 << 11, 0);
 
 /// Where a stack's record is built.
 #[map]

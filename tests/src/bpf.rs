@@ -6,7 +6,9 @@ use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use aya::maps::{Map, MapData, PerCpuArray};
+use tcptrace_common::counter::Counter;
 
 /// What a process has loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +62,19 @@ pub fn map_memory(pid: u32) -> Result<u64> {
         }
     }
     Ok(maps.into_values().sum())
+}
+
+/// A counter of the kernel side of a tcptrace that runs, over all CPUs.
+pub fn counted(pid: u32, counter: Counter) -> Result<u64> {
+    for object in held_by(pid)? {
+        let Object::Map(id) = object else { continue };
+        let map = MapData::from_id(id).with_context(|| format!("open map {id}"))?;
+        if map.info()?.name_as_str() == Some("COUNTERS") {
+            let slots: PerCpuArray<_, u64> = Map::PerCpuArray(map).try_into()?;
+            return Ok(slots.get(&(counter as u32), 0)?.iter().sum());
+        }
+    }
+    bail!("process {pid} has no counters")
 }
 
 fn number<T: FromStr>(fdinfo: &str, key: &str) -> Option<T> {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
+use tcptrace_common::counter::Counter;
+use tcptrace_tests::bpf::counted;
 use tcptrace_tests::netns::NetPair;
 use tcptrace_tests::scenario::Scenario;
 use tcptrace_tests::tool::{Running, is_leak};
@@ -42,6 +44,8 @@ fn one_place_has_one_stack() -> Result<()> {
     })?;
     let stacks = stacks(&leaks);
     println!("{intrusions} intrusions");
+    let trails = counted(running.pid(), Counter::StackTrails)?;
+    ensure!(trails > CONNECTIONS as u64 / 4, "{trails} stacks by their trail");
     ensure!(stacks.len() == 1, "{} sockets have {} stacks: {stacks:#?}", leaks.len(), stacks.len());
     let summary = running.interrupt()?.expect_code(0)?.summary()?;
     ensure!(summary["lost"]["stack_lost"] == 0, "{summary}");

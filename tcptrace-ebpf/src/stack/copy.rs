@@ -22,7 +22,7 @@ pub fn stack(record: &mut Record) {
         }
         let at = from.wrapping_add(done as u64);
         let piece = PAGE - (at as usize & (PAGE - 1));
-        let to = record.stack.as_mut_ptr().wrapping_add(done).cast::<c_void>();
+        let to = record.stack.as_mut_ptr().cast::<c_void>().wrapping_byte_add(done);
         // SAFETY: `done` is less than `MAX_COPY` and `piece` at most a page, so this lies within
         // the buffer; the helper checks the user's address.
         if unsafe { bpf_probe_read_user(to, piece as u32, at as *const c_void) } != 0 {

@@ -8,19 +8,21 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use tcptrace_common::counter::Counter;
 use tcptrace_common::setting::Setting;
-use tcptrace_common::stack::{ProcessEntry, StackHeader, end, stack_id};
+use tcptrace_common::stack::{ProcessEntry, end, stack_id};
 use tcptrace_common::unwind::{Frame, fold};
 
 use crate::config::setting;
 use crate::maps::{PROCESSES, SEEN, count};
 use crate::opaque::opaque;
 use crate::task::{current_process, current_program, current_tgid, user_registers};
+use crate::words::clear;
 
 mod budget;
 mod copy;
 mod desk;
 mod python;
 mod record;
+mod trail;
 mod walk;
 mod window;
 
@@ -57,18 +59,24 @@ fn take(record: &mut Record, leaf: Frame) -> Option<u64> {
     let tag = process.map_or(0, |process| unsafe { (*process).tag });
     // SAFETY: no preconditions.
     let time_ns = unsafe { bpf_ktime_get_ns() };
-    record.header =
-        StackHeader { time_ns, tgid, tag, program, frontier: leaf, ..StackHeader::default() };
+    let header = &mut record.header;
+    clear(header);
+    (header.time_ns, header.program, header.frontier) = (time_ns, program, leaf);
+    (header.tgid, header.tag) = (tgid, tag);
+    let mut copied = 0;
     if process.is_none() {
         record.header.end = end::NO_PROCESS;
         record.frames[0] = leaf.pc;
         record.header.frames = 1;
+    } else if let Some(span) = trail::follow(record) {
+        copied = span;
     } else {
         walk::native(record);
+        trail::remember(record);
     }
     if let Some(process) = process {
         // SAFETY: a value of the map lives at least until this program returns.
-        python::frames(record, unsafe { (*process).python });
+        python::frames(record, unsafe { (*process).python }, copied);
     }
     record.header.id = identity(record);
     deliver(record, process)

@@ -4,12 +4,15 @@ use core::mem::offset_of;
 use core::slice;
 
 use tcptrace_common::stack::{MAX_COPY, MAX_FRAMES, MAX_PYTHON, PythonFrame, StackHeader};
+use tcptrace_common::trail::{Noting, Trail};
 
 use super::window::WINDOW;
 use crate::maps::STACKS;
 
 /// Most bytes that one read of the user's memory copies: reads end at page borders.
 pub const PAGE: usize = 4096;
+/// Words of a copy, and of a page behind it.
+pub const COPY_WORDS: usize = (MAX_COPY + PAGE) / 8;
 
 /// A record and room behind it, so that the verifier need not relate offset and length.
 #[repr(C)]
@@ -21,9 +24,13 @@ pub struct Record {
     /// Python frames.
     pub python: [PythonFrame; MAX_PYTHON],
     /// Copied stack.
-    pub stack: [u8; MAX_COPY + PAGE],
+    pub stack: [u64; COPY_WORDS],
     /// For the walk; not sent.
     pub window: [u64; WINDOW],
+    /// What the walk has depended on so far; not sent.
+    pub noting: Noting,
+    /// The same.
+    pub trail: Trail,
 }
 
 impl Record {

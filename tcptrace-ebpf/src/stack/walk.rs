@@ -4,6 +4,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::bpf_loop;
 use tcptrace_common::stack::{MAX_FRAMES, end, stack_flag};
+use tcptrace_common::trail::{Noting, TrailKey};
 use tcptrace_common::unwind::{Frame, RuleKey, Step, cfa, fold, rule_flag, step};
 
 use super::Record;
@@ -27,9 +28,12 @@ struct Walk {
 /// the program counters in `id`.
 #[inline(always)]
 pub fn native(record: &mut Record) {
+    let leaf = record.header.frontier;
+    let key = TrailKey::new(&leaf, record.header.tag);
+    record.noting = Noting::begin(&mut record.trail, key, leaf.bp);
     let mut walk = Walk {
         record,
-        frame: record.header.frontier,
+        frame: leaf,
         hash: 0,
         window: NO_WINDOW,
         tag: record.header.tag,
@@ -70,6 +74,9 @@ extern "C" fn one(_index: u32, walk: *mut Walk) -> i64 {
     let mut window = Window { words, base: walk.window };
     let step = step(&frame, rule, |address| window.word(frame.sp, address));
     walk.window = window.base;
+    // SAFETY: as above.
+    let (noting, trail) = unsafe { (&mut (*walk.record).noting, &mut (*walk.record).trail) };
+    noting.note(trail, &frame, rule, &step);
     match step {
         Step::Caller(caller) => {
             walk.frame = caller;

@@ -241,7 +241,7 @@ fn shrink_unused(loader: &mut EbpfLoader<'_>, wish: &Wish) {
     if !wish.wants(Group::Stacks) {
         loader.map_max_entries("STACKS", SMALLEST_RING).map_max_entries("RULES", 1);
         loader.map_max_entries("PROCESSES", 1).map_max_entries("SEEN", 1);
-        loader.map_max_entries("STACK_SCRATCH", 1);
+        loader.map_max_entries("TRAILS", 1).map_max_entries("STACK_DESKS", 1);
     }
     if !wish.remembers_near() {
         loader.map_max_entries("NEAR_ADDRESSES", 1).map_max_entries("NEAR_MEMORIES", 1);

@@ -7,6 +7,7 @@ pub mod capture;
 mod damage;
 mod oracle;
 mod records;
+mod trails;
 mod unwinding;
 
 /// A deterministic generator of numbers (splitmix64).

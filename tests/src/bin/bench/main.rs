@@ -10,6 +10,7 @@ mod empty;
 mod figures;
 mod scale;
 mod soak;
+mod stacks;
 mod stats;
 mod table;
 
@@ -29,6 +30,8 @@ enum Command {
     Scale(scale::Options),
     /// Connections by the million: whether the tool's memory stays what it is
     Soak(soak::Options),
+    /// What a stack costs: a server and its clients in CPython
+    Stacks(stacks::Options),
 }
 
 fn main() -> Result<()> {
@@ -37,5 +40,6 @@ fn main() -> Result<()> {
         Some(Command::Churn(options)) => churn::run(&options),
         Some(Command::Scale(options)) => scale::run(&options),
         Some(Command::Soak(options)) => soak::run(&options),
+        Some(Command::Stacks(options)) => stacks::run(&options),
     }
 }
