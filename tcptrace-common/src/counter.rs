@@ -58,6 +58,8 @@ counters! {
     HistogramOther = "histogram_other" seen,
     /// Stacks that were word for word those of an earlier walk, so that none was needed.
     StackTrails = "stack_trails" seen,
+    /// State transitions that were seen in the midst of another one.
+    NestedTransitions = "nested_transitions" seen,
 }
 
 /// How many counters there are: the length of `COUNTERS`.

@@ -19,6 +19,7 @@ mod maps;
 mod memory;
 mod mini;
 mod near;
+mod nested;
 mod opaque;
 mod sock;
 mod stack;

@@ -17,6 +17,7 @@ use crate::hooks::accept::Served;
 use crate::iters::Scratch;
 use crate::mini::{Minis, table};
 use crate::near;
+use crate::nested;
 use crate::stack::{DESKS, Record, Taken};
 
 /// Addresses of the sockets that are remembered near, see [`near`].
@@ -37,6 +38,10 @@ pub static SOCKETS: HashMap<u64, SocketMemory> =
 /// Records for user space. User space sets the size.
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+
+/// On each CPU the transitions that one of two programs has seen, see [`nested`].
+#[map]
+pub static NOTES: PerCpuArray<nested::Notes> = PerCpuArray::with_max_entries(1, 0);
 
 /// [`Counter`]s.
 #[map]

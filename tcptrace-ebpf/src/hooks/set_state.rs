@@ -20,29 +20,68 @@ use tcptrace_common::tcp::state;
 use crate::config::setting;
 use crate::emit::{self, Transition};
 use crate::maps::{count, count_here};
-use crate::memory::{begin, recall_or_begin};
+use crate::memory::{self, begin, recall_or_begin};
 use crate::mini;
+use crate::nested;
+use crate::opaque::number;
 use crate::task::current_process;
 use crate::typed_sock::TypedSock;
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn tcptrace_set_state(ctx: BtfTracePointContext) -> i32 {
-    // SAFETY: `inet_sock_set_state(sk, old, new)`.
-    let sk = unsafe { TypedSock::first_argument(&ctx) };
-    let (from, to): (i32, i32) = (ctx.arg(1), ctx.arg(2));
-    if from == to || !sk.is_tcp() {
-        return 0;
+    if let Some((sk, from, to)) = moving(&ctx) {
+        nested::note(note(sk, from, to));
+        count_here(Counter::Transitions);
+        transition(&ctx, sk, from, to);
     }
-    count_here(Counter::Transitions);
-    trace!(&ctx, "socket {}: state {} to {}", sk.cookie(), from, to);
-    match (from as u8, to as u8) {
+    0
+}
+
+/// The same for transitions in the midst of the other one, see [`nested`].
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn tcptrace_nested(ctx: BtfTracePointContext) -> i32 {
+    if let Some((sk, from, to)) = moving(&ctx)
+        && !nested::was_noted(note(sk, from, to))
+        && !is_known(sk, to)
+    {
+        count(Counter::NestedTransitions);
+        transition(&ctx, sk, from, to);
+    }
+    0
+}
+
+/// The socket and its states before and after, where it is one of TCP's and enters another state.
+#[inline(always)]
+fn moving(ctx: &BtfTracePointContext) -> Option<(TypedSock, u8, u8)> {
+    // SAFETY: `inet_sock_set_state(sk, old, new)`.
+    let sk = unsafe { TypedSock::first_argument(ctx) };
+    let (from, to): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+    (from != to && sk.is_tcp()).then_some((sk, from as u8, to as u8))
+}
+
+#[inline(always)]
+fn note(sk: TypedSock, from: u8, to: u8) -> u64 {
+    nested::note_of(number(sk.untyped().key()), from, to)
+}
+
+/// Whether it is remembered that the socket has entered this state.
+#[inline(always)]
+fn is_known(sk: TypedSock, to: u8) -> bool {
+    let cookie = sk.cookie();
+    memory::find(sk.untyped())
+        .is_some_and(|memory| memory.state == to && (memory.cookie == 0 || memory.cookie == cookie))
+}
+
+#[inline(always)]
+fn transition(ctx: &BtfTracePointContext, sk: TypedSock, from: u8, to: u8) {
+    trace!(ctx, "socket {}: state {} to {}", sk.cookie(), from, to);
+    match (from, to) {
         (from, state::SYN_SENT) => opened(sk, from, state::SYN_SENT, role::ACTIVE),
         (from, state::LISTEN) => opened(sk, from, state::LISTEN, role::LISTENER),
         (state::LISTEN, state::SYN_RECV) => cloned(sk),
         (from, to) if !is_followed(sk, from, to) => {}
-        (from, to) => moved(&ctx, sk, from, to),
+        (from, to) => moved(ctx, sk, from, to),
     }
-    0
 }
 
 /// Whether a transition is one of those that are followed, births apart. Leaks begin when the peer

@@ -8,7 +8,7 @@ mod source;
 use std::io::Write;
 
 use anyhow::Result;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::kernel::host::Host;
 use crate::kernel::privilege::{Work, keep_for};
@@ -69,6 +69,7 @@ async fn wait(plan: &HistPlan, watch: &mut Watch<'_>, stop: &mut Stop) -> Result
     let far = || Instant::now() + std::time::Duration::from_secs(1 << 30);
     let next = next.unwrap_or_else(far);
     loop {
+        let tended = sleep(watch.source.tend());
         tokio::select! {
             biased;
             () = stop.wait() => return Ok(true),
@@ -77,6 +78,7 @@ async fn wait(plan: &HistPlan, watch: &mut Watch<'_>, stop: &mut Stop) -> Result
                 return Ok(false);
             }
             ready = watch.source.ready() => ready?,
+            () = tended => {}
         }
         watch.source.drain();
     }

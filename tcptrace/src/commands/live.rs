@@ -156,11 +156,13 @@ impl Live {
         mut record: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         loop {
+            let tended = sleep(self.lookout.kernel.tend());
             tokio::select! {
                 biased;
                 () = stop.wait() => return Ok(()),
                 () = sleep_until(until) => return Ok(()),
                 ready = self.ring.ready() => ready?,
+                () = tended => continue,
             }
             let mut result = Ok(());
             self.drain(|bytes| {

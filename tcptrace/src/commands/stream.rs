@@ -131,6 +131,7 @@ async fn follow(
             trace.take_up_ends(&kernel.untold_ends()?, out)?;
         }
         losses.look(kernel)?;
+        kernel.tend();
         if stop.is_due() {
             break;
         }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{Btf as KernelBtf, Ebpf, EbpfLoader, Endianness, include_bytes_aligned};
@@ -16,6 +17,7 @@ use super::filter::KernelFilter;
 use super::histogram::{self, HistogramWish};
 use super::hooks::{Group, HOOKS, Hook, Status};
 use super::host::{Host, raise_descriptor_limit};
+use super::nested::Nested;
 use super::tracefs::with_tracefs;
 use super::{census, counters, mini, observer, offsets, snapshot, symbols};
 use crate::lifecycle::budget::{Budget, SMALLEST_RING};
@@ -92,6 +94,7 @@ pub struct Kernel {
     pub hooks: Vec<(&'static Hook, Status)>,
     /// Kernel struct fields that are absent here, `struct.member`; none of them required.
     pub absent_fields: Vec<String>,
+    nested: Nested,
 }
 
 impl Kernel {
@@ -132,7 +135,11 @@ impl Kernel {
         let may_follow = settings[Setting::MiniTimer as usize] != 0;
         let hooks = attach(&mut ebpf, &btf, &types, wish, may_follow);
         let hooks = hooks.map_err(|error| explain(host, error))?;
-        Ok(Self { ebpf, hooks, absent_fields })
+        let nested = match wish.wants(Group::Life) {
+            true => Nested::load(&mut ebpf, &types),
+            false => Nested::Settled,
+        };
+        Ok(Self { ebpf, hooks, absent_fields, nested })
     }
 
     /// Ends of mini-sockets that are not told yet; see [`mini::untold_ends`].
@@ -168,6 +175,12 @@ impl Kernel {
     /// When there are too many of them.
     pub fn let_through(&mut self, cookies: &HashSet<u64>) -> Result<()> {
         super::filter::let_through(&mut self.ebpf, cookies)
+    }
+
+    /// Attaches what is attached only once it is needed; see [`super::nested`]. To be asked again
+    /// after the time that is returned, or earlier.
+    pub fn tend(&mut self) -> Duration {
+        self.nested.tend(&mut self.ebpf)
     }
 
     /// The kernel side's counters; see [`counters::read`].

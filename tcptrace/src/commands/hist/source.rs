@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::pending;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bytes::Buf as _;
@@ -110,6 +111,11 @@ impl Source {
             Some(stream) => stream.ring.ready().await,
             None => pending().await,
         }
+    }
+
+    /// See [`Kernel::tend`].
+    pub fn tend(&mut self) -> Duration {
+        self.kernel.tend()
     }
 
     /// Takes up all dwells that have come.
