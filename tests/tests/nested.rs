@@ -136,6 +136,14 @@ fn come_and_go(pair: &NetPair) -> Result<()> {
     Ok(())
 }
 
+/// Kernels from 7.0 on preempt in the midst of programs: one task may wait in the first program and
+/// another in the second, and a third one's transition passes both by.
+fn preempts_anywhere() -> Result<bool> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let major = release.split('.').next().context("no number")?;
+    Ok(major.parse::<u32>()? >= 7)
+}
+
 #[test]
 fn once_any_was_missed_they_are_seen() -> Result<()> {
     let Some(pair) = pair()? else { return Ok(()) };
@@ -157,7 +165,8 @@ fn once_any_was_missed_they_are_seen() -> Result<()> {
         let (missed, seen) = so_far(&mut running)?;
         let (missed, seen) = (missed - before.0, seen - before.1);
         println!("{missed} missed, {seen} seen in the midst of others");
-        ensure!(missed <= 1 + seen / 10, "{missed} missed, {seen} seen");
+        let most = if preempts_anywhere()? { seen } else { 1 + seen / 10 };
+        ensure!(missed <= most, "{missed} missed, {seen} seen");
         if seen > 20 {
             running.interrupt()?.expect_code(0)?;
             return Ok(());
