@@ -40,12 +40,12 @@ fn tcptrace_set_state(ctx: BtfTracePointContext) -> i32 {
 /// The same for transitions in the midst of the other one, see [`nested`].
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn tcptrace_nested(ctx: BtfTracePointContext) -> i32 {
-    if let Some((sk, from, to)) = moving(&ctx)
-        && !nested::was_noted(note(sk, from, to))
-        && !is_known(sk, to)
-    {
-        count(Counter::NestedTransitions);
-        transition(&ctx, sk, from, to);
+    if let Some((sk, from, to)) = moving(&ctx) {
+        if nested::begin() && !nested::was_noted(note(sk, from, to)) && !is_known(sk, to) {
+            count(Counter::NestedTransitions);
+            transition(&ctx, sk, from, to);
+        }
+        nested::end();
     }
     0
 }

@@ -39,7 +39,7 @@ pub fn take() -> Option<Desk> {
 #[inline(always)]
 fn at(taken: *mut u64, index: usize) -> Option<Desk> {
     let index = opaque((index as u64).wrapping_add(nought())) as usize & (DESKS - 1);
-    // A place that an array does not have is not taken above.
+    // Where stacks are not wanted the array has one place alone, and nobody comes here.
     let record = STACK_DESKS.get_ptr_mut(index as u32)?;
     Some(Desk { record, taken: taken.wrapping_add(index) })
 }

@@ -14,8 +14,13 @@ use tcptrace_common::counter::Counter;
 /// running on that CPU.
 pub const RECURSION: &str = "recursion";
 
-/// The second program for transitions, see [`super::nested`].
+/// The first program for transitions.
+pub const FIRST: &str = "tcptrace_set_state";
+/// The second one, see [`super::nested`].
 pub const SECOND: &str = "tcptrace_nested";
+
+/// How often two numbers that grow are read until they fit.
+const TRIES: usize = 4;
 
 /// Counters at one moment.
 #[derive(Clone, Debug, Default)]
@@ -62,21 +67,38 @@ impl Counters {
 pub fn read(ebpf: &mut Ebpf) -> Result<Counters> {
     let map = ebpf.map("COUNTERS").context("no map COUNTERS")?;
     let map: PerCpuArray<_, u64> = map.try_into()?;
-    let mut values = Vec::new();
-    for counter in Counter::ALL {
-        let slots = map.get(&(*counter as u32), 0).context("cannot read counters")?;
-        values.push((*counter, slots.iter().sum()));
-    }
-    let counters = Counters { values, recursion: 0 };
-    let mended = counters.get(Counter::NestedTransitions);
-    let recursion = recursion_misses(ebpf).saturating_sub(mended);
-    Ok(Counters { recursion, ..counters })
+    let sum = |counter: Counter| -> Result<u64> {
+        let slots = map.get(&(counter as u32), 0).context("cannot read counters")?;
+        Ok(slots.iter().sum())
+    };
+    let values = Counter::ALL.iter().map(|counter| Ok((*counter, sum(*counter)?)));
+    let values = values.collect::<Result<Vec<_>>>()?;
+    let recursion = missed_transitions(ebpf, || sum(Counter::NestedTransitions))?;
+    Ok(Counters { values, recursion: recursion + missed_elsewhere(ebpf) })
 }
 
-/// How often the kernel skipped one of the programs. Where the second program for transitions was
-/// skipped the first one was run, or skipped too.
-fn recursion_misses(ebpf: &Ebpf) -> u64 {
-    let counted = ebpf.programs().filter(|(name, _)| *name != SECOND);
+/// How often the kernel skipped the first program for transitions and the second one, which was run
+/// so often, did not come in. They are read one after the other, so again until they fit.
+fn missed_transitions(ebpf: &Ebpf, seen: impl Fn() -> Result<u64>) -> Result<u64> {
+    let Some(first) = ebpf.program(FIRST) else { return Ok(0) };
+    let mut before = seen()?;
+    for _ in 0..TRIES {
+        let missed = misses(first);
+        let after = seen()?;
+        if after == before {
+            return Ok(missed.saturating_sub(after));
+        }
+        before = after;
+    }
+    // Rather less than what was never missed; the next look tells the rest.
+    let missed = misses(first);
+    Ok(missed.saturating_sub(seen()?))
+}
+
+/// How often the kernel skipped one of the other programs. Where it skipped the second one for
+/// transitions, the first was run, or is counted.
+fn missed_elsewhere(ebpf: &Ebpf) -> u64 {
+    let counted = ebpf.programs().filter(|(name, _)| ![FIRST, SECOND].contains(name));
     counted.map(|(_, program)| misses(program)).sum()
 }
 

@@ -10,7 +10,7 @@ pub mod hooks;
 pub mod host;
 pub mod load;
 pub mod mini;
-mod nested;
+pub mod nested;
 pub mod netns;
 mod observer;
 pub mod offsets;

@@ -11,10 +11,8 @@ use anyhow::{Context as _, Result};
 use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf};
 
-use super::counters::{SECOND, misses};
+use super::counters::{FIRST, SECOND, misses};
 
-/// The first one's name on the kernel side.
-const FIRST: &str = "tcptrace_set_state";
 const TRACEPOINT: &str = "inet_sock_set_state";
 
 /// How often the kernel is asked what it skipped.

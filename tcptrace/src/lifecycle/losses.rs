@@ -13,7 +13,8 @@ impl Losses {
             |token: &str| self.told.iter().find(|(own, _)| *own == token).map_or(0, |own| own.1);
         let growth = now.iter().map(|(token, count)| (*token, count.saturating_sub(before(token))));
         let grown = growth.filter(|(_, count)| *count > 0).collect();
-        self.told = now.to_vec();
+        let told = now.iter().map(|(token, count)| (*token, before(token).max(*count))).collect();
+        self.told = told;
         grown
     }
 }
@@ -30,6 +31,7 @@ mod tests {
         assert!(losses.grown(&[("ring_full", 7), ("memory_full", 0)]).is_empty());
         let both = losses.grown(&[("ring_full", 9), ("memory_full", 1)]);
         assert_eq!(both, [("ring_full", 2), ("memory_full", 1)]);
-        assert!(losses.grown(&[("ring_full", 0)]).is_empty(), "a counter that shrinks is no loss");
+        assert!(losses.grown(&[("ring_full", 8)]).is_empty(), "a counter that shrinks is no loss");
+        assert!(losses.grown(&[("ring_full", 9)]).is_empty(), "what was told is not told again");
     }
 }

@@ -195,12 +195,28 @@ fn a_trail_that_was_replaced_in_part_does_not_hold() {
             torn.count = torn.count.min(other.count);
             torn.at[from..].copy_from_slice(&other.at[from..]);
             torn.words[from..].copy_from_slice(&other.words[from..]);
-            let is_whole = torn.at[..torn.count as usize] == trail.at[..trail.count as usize]
+            let is_whole = torn.count == trail.count
+                && torn.at[..torn.count as usize] == trail.at[..trail.count as usize]
                 && torn.words[..torn.count as usize] == trail.words[..trail.count as usize];
             if !is_whole && torn.at[..torn.count as usize].iter().all(|at| within(*at, &torn)) {
                 assert_eq!(scene.follow(key, &torn), None);
             }
         }
+    });
+}
+
+#[test]
+fn the_seal_is_of_the_head_and_the_key_too() {
+    walks(200, |scene, pcs, key, trail, _| {
+        assert_eq!(scene.follow(key, trail).as_deref(), Some(pcs));
+        let flags = Trail { flags: trail.flags ^ 1, ..*trail };
+        let shorter = Trail { count: trail.count - 1, ..*trail };
+        let unasked = Trail { bp_mask: !trail.bp_mask, bp: scene.leaf.bp, ..*trail };
+        for changed in [flags, shorter, unasked] {
+            assert_eq!(scene.follow(key, &changed), None);
+        }
+        let other = TrailKey { tag: key.tag + 1, ..*key };
+        assert_eq!(scene.follow(&other, trail), None);
     });
 }
 
