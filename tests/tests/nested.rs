@@ -20,6 +20,8 @@ use tcptrace_tests::{skip, ss};
 
 /// By then the second program is attached: the tool looks once a second whether it is needed.
 const ATTACHED: Duration = Duration::from_millis(1500);
+/// Where so many were missed in a round, the next one has some too.
+const MANY: u64 = 50;
 /// Rounds of connections until something was missed.
 const ROUNDS: usize = 5;
 
@@ -83,15 +85,17 @@ fn leaks_are_right_where_transitions_are_missed() -> Result<()> {
 
 #[test]
 fn no_dwell_is_made_up() -> Result<()> {
-    let mut seen = 0;
     until_missed(|pair| {
         let mut stream = Stream::of(pair)?;
         come_and_go(pair)?;
+        let pid = stream.running().pid();
+        let skipped = skipped(pid)?;
         // From here on those are seen that come in the midst of others, and once each.
         std::thread::sleep(ATTACHED);
         come_and_go(pair)?;
-        let pid = stream.running().pid();
-        seen += counted(pid, Counter::NestedTransitions)?;
+        // It has no capabilities any more when it attaches the program that sees them.
+        let seen = counted(pid, Counter::NestedTransitions)?;
+        ensure!(skipped < MANY || seen > 0, "{skipped} missed, and none seen after that");
         let finished = stream.finish()?;
         let summary = finished.summary()?;
         if summary["lost"]["ring_full"] != 0 {
@@ -115,8 +119,6 @@ fn no_dwell_is_made_up() -> Result<()> {
         let missed = missed(&summary)?;
         println!("{gaps} gaps, {missed} missed");
         ensure!(gaps <= missed, "{gaps} gaps, {missed} counted");
-        // It has no capabilities any more when it attaches the program that sees them.
-        ensure!(missed == 0 || seen > 0, "{missed} missed, and none seen after that");
         Ok(missed)
     })
 }
@@ -183,7 +185,7 @@ fn once_any_was_missed_they_are_seen() -> Result<()> {
         ensure!(seen <= skipped, "{seen} seen, but {skipped} skipped: some were told twice");
         let (missed, seen) = (missed.saturating_sub(before.0), seen - before.1);
         println!("{missed} missed, {seen} seen in the midst of others");
-        let most = if preempts_anywhere()? { seen } else { 1 + seen / 10 };
+        let most = if preempts_anywhere()? { seen } else { 5 + seen / 10 };
         ensure!(missed <= most, "{missed} missed, {seen} seen");
         if seen > 20 {
             running.interrupt()?.expect_code(0)?;
