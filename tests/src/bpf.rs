@@ -64,6 +64,16 @@ pub fn map_memory(pid: u32) -> Result<u64> {
     Ok(maps.into_values().sum())
 }
 
+/// How often the kernel skipped any program of a process because it was at work already.
+pub fn skipped(pid: u32) -> Result<u64> {
+    let mut all = 0;
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))?.flatten() {
+        let text = fs::read_to_string(entry.path()).unwrap_or_default();
+        all += number(&text, "recursion_misses:").unwrap_or(0);
+    }
+    Ok(all)
+}
+
 /// A counter of the kernel side of a tcptrace that runs, over all CPUs.
 pub fn counted(pid: u32, counter: Counter) -> Result<u64> {
     for object in held_by(pid)? {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tcptrace_common::counter::Counter;
-use tcptrace_tests::bpf::counted;
+use tcptrace_tests::bpf::{counted, skipped};
 use tcptrace_tests::churn::{CONNECTIONS, Churn, LEAKS};
 use tcptrace_tests::netns::NetPair;
 use tcptrace_tests::stream::Stream;
@@ -121,17 +121,6 @@ fn no_dwell_is_made_up() -> Result<()> {
         ensure!(gaps <= missed, "{gaps} gaps, {missed} counted");
         Ok(missed)
     })
-}
-
-/// How often the kernel skipped any program of a process.
-fn skipped(pid: u32) -> Result<u64> {
-    let mut all = 0;
-    for entry in std::fs::read_dir(format!("/proc/{pid}/fdinfo"))?.flatten() {
-        let info = std::fs::read_to_string(entry.path()).unwrap_or_default();
-        let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
-        all += line.map_or(Ok(0), |line| line.trim().parse::<u64>())?;
-    }
-    Ok(all)
 }
 
 /// How many transitions a tool that runs has missed, by its last report, and how many it has seen
