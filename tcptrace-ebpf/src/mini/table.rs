@@ -14,18 +14,22 @@ use tcptrace_common::mini::{MiniMemory, NEAR_MINIS};
 use crate::atomic::exchange;
 use crate::maps::{MINIS_FAR, MINIS_NEAR, count};
 use crate::near::{high_bits, mixed};
-use crate::opaque::{nought, opaque};
+use crate::opaque::{nought, number, opaque};
 use crate::words::copy;
 
-/// Places in a row.
+/// Pages of mini-sockets that share a row.
 const WAYS: usize = 4;
+/// Mini-sockets in a page: each is some 250 bytes long.
+const IN_A_PAGE: usize = 16;
+/// Places in a row.
+const PLACES: usize = WAYS * IN_A_PAGE;
 /// Rows; a power of two.
-pub const ROWS: u32 = NEAR_MINIS / WAYS as u32;
+pub const ROWS: u32 = NEAR_MINIS / PLACES as u32;
 /// Lets the kernel align the table to a page, and so each place to a cache line.
 pub const ALIGNED: u32 = BPF_F_MMAPABLE;
 
-/// Places in a row.
-pub type Row = [MiniMemory; WAYS];
+/// A row of places, as long as a page.
+pub type Row = [MiniMemory; PLACES];
 
 /// What a far memory begins with, in read-only memory: programs have 512 bytes of stack.
 const EMPTY: &MiniMemory = &MiniMemory::EMPTY;
@@ -116,27 +120,31 @@ fn take(key: u64) -> Option<&'static mut MiniMemory> {
     })
 }
 
-/// The first place of the row for which `is_it` says so. It is looked for from another place of the
-/// row for each address: so most find theirs at once.
+/// The first of the places that a mini-socket can have for which `is_it` says so. Those of one page have
+/// theirs side by side, because the kernel makes one after the other there. The ways are gone through
+/// from another one on for each page: so most find theirs at once.
 #[inline(always)]
 fn place(key: u64, is_it: impl Fn(*mut u64, u64) -> bool) -> Option<&'static mut MiniMemory> {
-    let mixed = mixed(key)?;
+    let address = number(key);
+    let mixed = mixed(address >> 12)?;
     let row = MINIS_NEAR.get_ptr_mut(high_bits(mixed, ROWS))?;
     let row = row.cast::<MiniMemory>();
-    let mut found = WAYS as u64;
+    let in_page = address >> 8 & (IN_A_PAGE as u64 - 1);
+    let mut found = PLACES as u64;
     for step in 0..WAYS as u64 {
-        let way = opaque((mixed >> 8).wrapping_add(step)) as usize & (WAYS - 1);
-        if is_it(row.wrapping_add(way).cast(), key) {
-            found = way as u64;
+        let way = (mixed >> 8).wrapping_add(step) & (WAYS as u64 - 1);
+        let place = opaque(way * IN_A_PAGE as u64 + in_page) as usize & (PLACES - 1);
+        if is_it(row.wrapping_add(place).cast(), key) {
+            found = place as u64;
             break;
         }
     }
-    if found == WAYS as u64 {
+    if found == PLACES as u64 {
         return None;
     }
     // The verifier shall not follow the rest of the program once for each step.
-    let way = opaque(found.wrapping_add(nought())) as usize & (WAYS - 1);
-    Some(reference(row.wrapping_add(way)))
+    let place = opaque(found.wrapping_add(nought())) as usize & (PLACES - 1);
+    Some(reference(row.wrapping_add(place)))
 }
 
 #[inline(always)]
