@@ -65,6 +65,10 @@ fields! {
     SkcDaddr = required "sock_common"."skc_daddr",
     /// Local IPv4 address.
     SkcRcvSaddr = required "sock_common"."skc_rcv_saddr",
+    /// Hash of a connection's endpoints.
+    SkcHash = optional "sock_common"."skc_hash",
+    /// Place in a chain of the table of connections.
+    SkcNullsNode = optional "sock_common"."skc_nulls_node",
     /// Address family.
     SkcFamily = required "sock_common"."skc_family",
     /// TCP state.
@@ -145,6 +149,16 @@ fields! {
     TimerFunction = optional "timer_list"."function",
     /// When, in jiffies.
     TimerExpires = optional "timer_list"."expires",
+    /// Not 0 while the timer waits (`timer_pending()`).
+    TimerPending = optional "timer_list"."entry.pprev",
+    /// A network namespace's table of connections, its own or that of all.
+    NetConnections = optional "net"."ipv4.tcp_death_row.hashinfo",
+    /// Its chains.
+    ConnectionChains = optional "inet_hashinfo"."ehash",
+    /// How many there are, less one.
+    ConnectionMask = optional "inet_hashinfo"."ehash_mask",
+    /// The first place in a chain, and in a place the next one.
+    NullsFirst = optional "hlist_nulls_head"."first",
     /// Thread-group leader.
     GroupLeader = required "task_struct"."group_leader",
     /// Start of the task on the boot clock, in ns.

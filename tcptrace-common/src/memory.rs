@@ -31,6 +31,10 @@ pub mod memory_flag {
     pub const FIN_RECEIVED: u8 = 2;
     /// [`super::SocketMemory::since_ns`] may be later than the truth.
     pub const SINCE_LATEST: u8 = 4;
+    /// Of a mini-socket: its timer was cancelled, and it is not settled yet whether that was its end.
+    /// [`super::SocketMemory::since_ns`] is then the time at which another CPU cancelled it once more,
+    /// if that is later than the first.
+    pub const ENDING: u8 = 8;
 }
 
 /// A process and the thread that acted in it.

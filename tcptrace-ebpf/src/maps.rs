@@ -15,7 +15,8 @@ use tcptrace_common::unwind::{Rule, RuleKey};
 use crate::atomic::add_one;
 use crate::hooks::accept::Served;
 use crate::iters::Scratch;
-use crate::mini::{Minis, table};
+use crate::mini::table;
+use crate::mini::young::Young;
 use crate::near;
 use crate::nested;
 use crate::stack::{DESKS, Record, Taken};
@@ -110,9 +111,9 @@ pub static MINIS_NEAR: Array<table::Row> = Array::with_max_entries(table::ROWS, 
 pub static MINIS_FAR: HashMap<u64, MiniMemory> =
     HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
 
-/// What each CPU knows of mini-sockets.
+/// On each CPU the mini-sockets that it keeps an eye on.
 #[map]
-pub static MINIS: PerCpuArray<Minis> = PerCpuArray::with_max_entries(1, 0);
+pub static YOUNG: PerCpuArray<Young> = PerCpuArray::with_max_entries(1, 0);
 
 /// On each CPU the mini-socket whose end was noted last and is not told yet. User space reads it,
 /// because on an idle CPU nothing else comes.

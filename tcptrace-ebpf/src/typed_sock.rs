@@ -10,8 +10,12 @@ use tcptrace_common::tcp::{AF_INET6, IPPROTO_TCP};
 
 use crate::config::{has, load, load_part};
 use crate::emit::InNetns;
+use crate::opaque::number;
 use crate::sock::Sock;
 use crate::words::bytes;
+
+/// Size of a chain's head: a pointer (`struct inet_ehash_bucket`, `include/net/inet_hashtables.h`).
+const CHAIN: u64 = 8;
 
 /// A `struct sock` of a known type.
 #[derive(Clone, Copy)]
@@ -56,6 +60,20 @@ impl TypedSock {
             0 => unsafe { self.untyped().cookie() },
             cookie => cookie,
         }
+    }
+
+    /// Where the kernel's table of connections has the chain in which it is, or was.
+    #[inline(always)]
+    pub fn chain(self) -> u64 {
+        let net = self.get::<*const c_void>(Field::SkcNet);
+        // SAFETY: the verifier knows the type of a pointer that was loaded from a known one, and
+        // lets the kernel answer a load from a bad one with 0.
+        let (chains, mask) = unsafe {
+            let table = load::<*const c_void>(net, Field::NetConnections);
+            (load::<u64>(table, Field::ConnectionChains), load::<u32>(table, Field::ConnectionMask))
+        };
+        let bucket = self.get::<u32>(Field::SkcHash) & mask;
+        number(chains) + u64::from(bucket) * CHAIN
     }
 
     /// Pending error.

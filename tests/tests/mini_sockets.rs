@@ -1,13 +1,14 @@
 //! Closed sockets, which live on as mini-sockets in FIN_WAIT2 and TIME_WAIT: what `stream` says of
 //! states that no tracepoint tells of.
 
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
-use tcptrace_tests::clock::MILLI;
-use tcptrace_tests::netns::NetPair;
+use tcptrace_tests::clock::{MILLI, monotonic_ns};
+use tcptrace_tests::netns::{NetPair, Netns};
 use tcptrace_tests::puppet::Puppet;
 use tcptrace_tests::stream::{Life, Stream, Which};
 use tcptrace_tests::wait::{patience, until_within};
@@ -97,6 +98,100 @@ fn no_fin_at_all() -> Result<()> {
     let exact = dwell(line, "dwell_ns").with_context(|| format!("not exact: {line}"))?;
     // A timer runs out up to an eighth of its time late, and its jiffies are coarse.
     ensure!((900 * MILLI..=2500 * MILLI).contains(&exact), "{exact} ns in FIN_WAIT2: {line}");
+    Ok(())
+}
+
+/// How long a socket was in TIME_WAIT, ns: exactly, or at least, where it is known to the jiffy when that
+/// began.
+fn in_time_wait(line: &Value) -> Result<(i64, i64)> {
+    ensure!((&line["from"], &line["to"]) == (&"TIME_WAIT".into(), &"CLOSE".into()), "{line}");
+    let (exact, least) = (dwell(line, "dwell_ns"), dwell(line, "dwell_min_ns"));
+    let told = exact.or(least).with_context(|| format!("neither exact nor a bound: {line}"))?;
+    Ok((told, if exact.is_some() { 0 } else { JIFFIES }))
+}
+
+/// The ends of a socket that are told: one.
+fn ends_of(stream: &mut Stream, cookie: &Value) -> Result<Vec<Value>> {
+    let is_end = |line: &Value| line["cookie"] == *cookie && line["to"] == "CLOSE";
+    Ok(stream.so_far()?.into_iter().filter(is_end).collect())
+}
+
+/// A connection between the same ends puts an end to TIME_WAIT, maybe on a CPU where no timer moves for
+/// long: it is told all the same, and once.
+#[test]
+fn ended_by_its_successor() -> Result<()> {
+    let pair = NetPair::new()?;
+    pair.b.set("net.ipv4.ip_local_port_range", "40000 40000")?;
+    let mut stream = Stream::of(&pair)?;
+    let mut server = Puppet::new(&pair.a)?;
+    let at = server.listen(std::net::SocketAddr::new(pair.a.v4.into(), 0), 16)?;
+    let mut client = Puppet::new(&pair.b)?;
+    let from = client.connect(at)?;
+    server.act("accept")?;
+    server.act("close")?;
+    sleep(Duration::from_millis(300));
+    let entered = client.act("close")?;
+    let asked = Which::of(&pair.a, "passive")?.to(from);
+    let before = stream.life_up_to(&asked, "TIME_WAIT")?;
+    sleep(Duration::from_millis(700));
+    let cookie = &before.last()["cookie"];
+    let again = Puppet::new(&pair.b)?.act(&format!("connect {at}"))?;
+    until_within(Duration::from_secs(10), "the end of TIME_WAIT", || {
+        Ok(ends_of(&mut stream, cookie)?.pop())
+    })?;
+    sleep(Duration::from_millis(1500));
+    let ends = ends_of(&mut stream, cookie)?;
+    let [line] = &ends[..] else { bail!("{} ends are told: {ends:?}", ends.len()) };
+    let (told, slack) = in_time_wait(line)?;
+    let range = again.from - entered.to - slack..=again.to - entered.from;
+    ensure!(range.contains(&told), "{told} ns in TIME_WAIT, not {range:?}: {line}");
+    Ok(())
+}
+
+/// How long the kernel keeps the one socket in TIME_WAIT yet, s.
+fn seconds_left(ns: &Netns) -> Result<Option<u64>> {
+    let output =
+        Command::new("ss").args(["-N", ns.name(), "-Htano", "state", "time-wait"]).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let Some((_, timer)) = text.split_once("timer:(timewait,") else { return Ok(None) };
+    let timer = timer.split(',').next().unwrap_or_default();
+    if timer.contains("min") {
+        return Ok(Some(60));
+    }
+    Ok(timer.strip_suffix("sec").and_then(|seconds| seconds.parse().ok()))
+}
+
+/// Its last acknowledgement is lost, and the peer's FIN comes again, which begins the minute of TIME_WAIT
+/// anew: that is no end. Then its namespace goes, which is.
+#[test]
+fn a_fin_that_comes_again() -> Result<()> {
+    let pair = NetPair::new()?;
+    let mut stream = Stream::of(&pair)?;
+    let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
+    let at = server.listen(std::net::SocketAddr::new(pair.a.v4.into(), 0), 16)?;
+    client.connect(at)?;
+    server.act("accept")?;
+    client.act("close")?;
+    let nobody = ["neighbour", "replace", &at.ip().to_string(), "lladdr", "02:00:00:00:00:09"];
+    pair.b.ip(&[&nobody[..], &["dev", "veth0", "nud", "permanent"]].concat())?;
+    let answered = server.act("close")?;
+    let asked = Which::of(&pair.b, "active")?.to(at);
+    stream
+        .life_up_to(&asked, "TIME_WAIT")?
+        .expect_carried_on("CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT")?;
+    // Beyond the slot of the timer, which is some seconds wide.
+    sleep(Duration::from_millis(5500));
+    until_within(Duration::from_secs(20), "another FIN", || {
+        Ok(seconds_left(&pair.b)?.filter(|seconds| *seconds > 57))
+    })?;
+    let life = stream.life_up_to(&asked, "TIME_WAIT")?;
+    ensure!(life.last()["to"] == "TIME_WAIT", "it has not ended: {life:?}");
+    let before = monotonic_ns();
+    drop((client, server, pair));
+    let life = stream.life(&asked)?;
+    let (told, slack) = in_time_wait(life.last())?;
+    let least = before - answered.to - slack;
+    ensure!(told >= least, "{told} ns in TIME_WAIT, not {least} and more: {life:?}");
     Ok(())
 }
 

@@ -165,7 +165,7 @@ fn moved(ctx: &BtfTracePointContext, sk: TypedSock, from: u8, to: u8) {
     if is_birth(memory, from) && emit::may_want(state::LISTEN, state::SYN_RECV) {
         emit::tell_birth(&birth(sk, memory, state::LISTEN, state::SYN_RECV), memory, sk);
     }
-    let mini = if to == state::CLOSE { mini::hand_over(memory, from, now) } else { 0 };
+    let mini = if to == state::CLOSE { mini::hand_over(sk, memory, from, now) } else { 0 };
     enter(sk, from, to, now, memory);
     // A socket that goes on as a mini-socket in the same state has made no move yet.
     if mini == from {

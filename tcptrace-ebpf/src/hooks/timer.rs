@@ -1,29 +1,29 @@
 //! The timers of mini-sockets.
 //!
-//! Kernel contract (seen on 5.10, 6.1, 6.12, 6.18, 7.3): `timer_start(timer, …)` and
-//! `timer_cancel(timer)` fire for every timer of the host, under the lock of its CPU's timer base,
-//! with interrupts off. A timer that is set to another time is cancelled and started in one go, on
-//! one CPU; one whose time has come is cancelled before it is called.
+//! Kernel contract (seen on 5.10, 6.1, 6.12, 6.18, 7.3): `timer_cancel(timer)` fires for every timer of
+//! the host whose time has come, or that is given up or set to another time, under the lock of its
+//! CPU's timer base, with interrupts off.
 
 use core::ffi::c_void;
 
-use aya_ebpf::macros::btf_tracepoint;
-use aya_ebpf::programs::BtfTracePointContext;
+use aya_ebpf::macros::{btf_tracepoint, raw_tracepoint};
+use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};
 use tcptrace_common::field::Field;
 use tcptrace_common::setting::Setting;
 
 use crate::config::{load, setting};
-use crate::mini::{self, Mini};
-
-#[btf_tracepoint(function = "timer_start")]
-fn tcptrace_timer_start(ctx: BtfTracePointContext) -> i32 {
-    mini::timer_started(mini_of(ctx.arg(0)));
-    0
-}
+use crate::mini::{Mini, end};
 
 #[btf_tracepoint(function = "timer_cancel")]
 fn tcptrace_timer_cancel(ctx: BtfTracePointContext) -> i32 {
-    mini::timer_cancelled(mini_of(ctx.arg(0)));
+    end::timer_cancelled(mini_of(ctx.arg(0)));
+    0
+}
+
+/// Attached to nothing: user space has it run on a CPU where no timer moves, with interrupts off.
+#[raw_tracepoint(tracepoint = "timer_cancel")]
+fn tcptrace_settle(_ctx: RawTracePointContext) -> i32 {
+    end::settle();
     0
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use bytes::Buf as _;
-use tcptrace_common::mini::MiniEnd;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::kernel::host::Host;
@@ -134,13 +133,13 @@ impl Live {
         taken?
     }
 
-    /// Ends of mini-sockets that the kernel side has noted and may not tell for long.
+    /// Has ends of mini-sockets told that the kernel side may not tell for long.
     ///
     /// # Errors
     ///
     /// When they cannot be read.
-    pub fn untold_ends(&mut self) -> Result<Vec<MiniEnd>> {
-        self.lookout.kernel.untold_ends()
+    pub fn settle_ends(&mut self) -> Result<()> {
+        self.lookout.kernel.settle_ends(u64::MAX)
     }
 
     /// Waits for the time of the next look, reading records meanwhile; ends early when it is time

@@ -5,9 +5,6 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use tcptrace_common::Wire as _;
-use tcptrace_common::mini::MiniEnd;
-use tcptrace_common::record::TransitionRecord;
 use tokio::time::Instant;
 
 use crate::kernel::hooks::{Group, Status};
@@ -15,7 +12,6 @@ use crate::kernel::host::Host;
 use crate::kernel::load::{CensusWish, Wish};
 use crate::kernel::privilege::{Work, keep_for};
 use crate::lifecycle::look::Sight;
-use crate::lifecycle::mini::Told;
 use crate::lifecycle::socket::State;
 use crate::source::Source as _;
 use crate::source::recording::header::HostFacts;
@@ -60,8 +56,7 @@ pub async fn run(plan: &RecordPlan, out: &mut dyn Write) -> Result<Outcome> {
     let cannot_write = || format!("cannot write {name}");
     let writer = Writer::begin(out, &header(plan, &host, &live)).with_context(cannot_write)?;
     warn(&format!("tracing and recording; a look every {:?}, Ctrl-C ends it", plan.interval));
-    let tape = Tape { writer, told: Told::default() };
-    let mut recorder = Recorder { live, notices, tape, lost: Vec::new() };
+    let mut recorder = Recorder { live, notices, tape: writer, lost: Vec::new() };
     recorder.census().with_context(cannot_write)?;
     recorder.follow(plan, &mut stop).await.with_context(cannot_write)?;
     recorder.finish(&name).with_context(cannot_write)?;
@@ -104,31 +99,10 @@ fn header(plan: &RecordPlan, host: &Host, live: &Live) -> Header {
     }
 }
 
-/// What is written on.
-struct Tape<'a> {
-    writer: Writer<&'a mut dyn Write>,
-    told: Told,
-}
-
-impl Tape<'_> {
-    /// Takes up a record of the ring, unless it is on the tape already.
-    fn record(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let is_repeat = !self.told.is_empty()
-            && TransitionRecord::from_bytes(bytes).is_some_and(|own| self.told.is_repeat(&own));
-        if is_repeat { Ok(()) } else { self.writer.event(bytes) }
-    }
-
-    /// Takes up ends of mini-sockets that the ring has not told yet.
-    fn ends(&mut self, ends: &[MiniEnd]) -> io::Result<()> {
-        let records = self.told.tell(ends, monotonic_ns());
-        records.iter().try_for_each(|record| self.writer.event(record.as_bytes()))
-    }
-}
-
 struct Recorder<'a> {
     live: Live,
     notices: Notices,
-    tape: Tape<'a>,
+    tape: Writer<&'a mut dyn Write>,
     /// What the kernel side had lost at the latest look: frozen token and count.
     lost: Vec<(Cow<'static, str>, u64)>,
 }
@@ -146,37 +120,37 @@ impl Recorder<'_> {
             }
             next = (next + plan.interval).max(Instant::now());
             let Self { live, tape, .. } = self;
-            live.wait(next, stop, |record| Ok(tape.record(record)?)).await?;
+            live.wait(next, stop, |record| Ok(tape.event(record)?)).await?;
         }
     }
 
     /// Who is there, so that a replay knows which sockets are still in a state.
     fn census(&mut self) -> Result<()> {
         let Self { live, tape, .. } = self;
-        tape.writer.begin_census()?;
+        tape.begin_census()?;
         let mut written = Ok(());
         live.census(&mut |told| match told {
-            live::Told::Record(record) => keep(&mut written, tape.record(record)),
+            live::Told::Record(record) => keep(&mut written, tape.event(record)),
             live::Told::Counted(sockets) => {
-                let each = sockets.iter().try_for_each(|own| tape.writer.counted(own));
+                let each = sockets.iter().try_for_each(|own| tape.counted(own));
                 keep(&mut written, each);
             }
         })?;
         written?;
-        Ok(tape.writer.end_census(monotonic_ns())?)
+        Ok(tape.end_census(monotonic_ns())?)
     }
 
     fn look(&mut self) -> Result<()> {
         let Self { live, tape, .. } = self;
-        tape.ends(&live.untold_ends()?)?;
+        live.settle_ends()?;
         let mut written = Ok(());
-        let sight = live.look(&mut |record| keep(&mut written, tape.record(record)))?;
+        let sight = live.look(&mut |record| keep(&mut written, tape.event(record)))?;
         let Sight { look, findings } = sight.context("the kernel gave no answer")?;
         let mut leaks = findings.leaks;
-        live.name(&mut leaks, &mut |record| keep(&mut written, tape.record(record)))?;
+        live.name(&mut leaks, &mut |record| keep(&mut written, tape.event(record)))?;
         written?;
         self.lost.clone_from(&look.lost);
-        if !tape.writer.look(&look, &leaks)? {
+        if !tape.look(&look, &leaks)? {
             self.notices.add(
                 "look-too-large",
                 "there are more leaks than a recording can hold; the look is left out",
@@ -189,11 +163,11 @@ impl Recorder<'_> {
     fn finish(mut self, name: &str) -> Result<()> {
         self.census()?;
         let Self { live, tape, .. } = &mut self;
-        tape.ends(&live.untold_ends()?)?;
+        live.settle_ends()?;
         let mut written = Ok(());
-        live.drain(|record| keep(&mut written, tape.record(record)));
+        live.drain(|record| keep(&mut written, tape.event(record)));
         written?;
-        let (totals, bytes) = self.tape.writer.finish()?;
+        let (totals, bytes) = self.tape.finish()?;
         warn(&format!(
             "recorded to {name}: {} events, {} looks, {bytes} bytes; {}",
             totals.events,

@@ -40,6 +40,8 @@ use trace::{Taken, Trace};
 /// After records have come no wake-up is waited for during this time: the kernel wakes only a
 /// reader that has caught up, so a flood costs it hardly any, and a person notices no delay.
 const PAUSE: Duration = Duration::from_millis(5);
+/// For so long the timers of a CPU have time to tell of what it noted, ns.
+const PATIENCE_NS: u64 = 20_000_000;
 /// How often losses are looked for when nothing comes.
 const TICK: Duration = Duration::from_secs(1);
 /// How long the end may wait for the ring to run dry.
@@ -128,7 +130,7 @@ async fn follow(
     loop {
         let taken = trace.take_up(ring, out)?;
         if taken == Taken::Nothing {
-            trace.take_up_ends(&kernel.untold_ends()?, out)?;
+            kernel.settle_ends(monotonic_ns().saturating_sub(PATIENCE_NS))?;
         }
         losses.look(kernel)?;
         kernel.tend();
@@ -144,7 +146,8 @@ async fn follow(
             () = sleep(TICK), if taken == Taken::Nothing => {}
         }
     }
+    kernel.settle_ends(u64::MAX)?;
     let end = Instant::now() + LAST_WORDS;
     while trace.take_up(ring, out)? != Taken::Nothing && Instant::now() < end {}
-    trace.take_up_ends(&kernel.untold_ends()?, out)
+    Ok(())
 }

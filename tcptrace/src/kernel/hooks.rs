@@ -99,7 +99,7 @@ const NO_MINI_SOCKETS: &str = "TIME_WAIT is not followed, and FIN_WAIT2 of a clo
 
 /// All hooks in the order of attaching: first what ends memories, last what begins them, so that
 /// no memory outlives its socket.
-pub static HOOKS: [Hook; 18] = [
+pub static HOOKS: [Hook; 17] = [
     Hook {
         name: "census-sockets",
         point: "iter/tcp",
@@ -232,16 +232,7 @@ pub static HOOKS: [Hook; 18] = [
     Hook {
         name: "mini-end",
         point: "tp_btf/timer_cancel",
-        purpose: "sees the end of FIN_WAIT2 and TIME_WAIT of closed sockets",
-        cost: Some(NO_MINI_SOCKETS),
-        degradation: "no-mini-sockets",
-        group: Group::MiniSockets,
-        kind: Kind::Typed,
-    },
-    Hook {
-        name: "mini-start",
-        point: "tp_btf/timer_start",
-        purpose: "follows closed sockets into FIN_WAIT2 and TIME_WAIT",
+        purpose: "follows closed sockets through FIN_WAIT2 and TIME_WAIT",
         cost: Some(NO_MINI_SOCKETS),
         degradation: "no-mini-sockets",
         group: Group::MiniSockets,
@@ -336,7 +327,6 @@ impl Hook {
             "exec" => "tcptrace_exec",
             "fork" => "tcptrace_fork",
             "children" => "tcptrace_follow",
-            "mini-start" => "tcptrace_timer_start",
             "mini-end" => "tcptrace_timer_cancel",
             "uring" => match btf.tracepoint_arguments(self.tracepoint()) {
                 Some(3) => "tcptrace_uring_cqe",

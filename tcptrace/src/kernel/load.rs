@@ -9,7 +9,6 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{Btf as KernelBtf, Ebpf, EbpfLoader, Endianness, include_bytes_aligned};
 use tcptrace_common::field::{self, ABSENT, Field, Need};
 use tcptrace_common::memory::NEAR_SOCKETS;
-use tcptrace_common::mini::MiniEnd;
 use tcptrace_common::setting::{COUNT, Setting};
 
 use super::btf::Btf;
@@ -142,13 +141,14 @@ impl Kernel {
         Ok(Self { ebpf, hooks, absent_fields, nested })
     }
 
-    /// Ends of mini-sockets that are not told yet; see [`mini::untold_ends`].
+    /// Has ends of mini-sockets told that the kernel side may not tell for long; see
+    /// [`mini::settle`].
     ///
     /// # Errors
     ///
     /// When the map cannot be read.
-    pub fn untold_ends(&mut self) -> Result<Vec<MiniEnd>> {
-        mini::untold_ends(&mut self.ebpf)
+    pub fn settle_ends(&mut self, before_ns: u64) -> Result<()> {
+        mini::settle(&mut self.ebpf, before_ns)
     }
 
     /// Whether all that stacks cannot do without is attached: a rule of a program that was replaced
@@ -326,8 +326,19 @@ fn settings(host: &Host, wish: &Wish, offsets: &[u32; field::COUNT]) -> [u64; CO
 
 /// By what timers of mini-sockets are told, where everything else that is read of them is there.
 fn mini_timer(offsets: &[u32; field::COUNT]) -> Option<u64> {
-    const READ: [Field; 4] =
-        [Field::MiniSubstate, Field::MiniTimer, Field::TimerFunction, Field::TimerExpires];
+    const READ: [Field; 11] = [
+        Field::MiniSubstate,
+        Field::MiniTimer,
+        Field::TimerFunction,
+        Field::TimerExpires,
+        Field::TimerPending,
+        Field::SkcHash,
+        Field::SkcNullsNode,
+        Field::NetConnections,
+        Field::ConnectionChains,
+        Field::ConnectionMask,
+        Field::NullsFirst,
+    ];
     let is_there = READ.iter().all(|field| offsets[*field as usize] != ABSENT);
     is_there.then(symbols::mini_timer)?
 }
@@ -353,10 +364,10 @@ fn attach(
     let all = || -> Result<Vec<(&'static Hook, Status)>> {
         let mut hooks = Vec::new();
         for hook in wanted {
-            let ready = if hook.group != Group::MiniSockets || may_follow_minis {
-                needed(hook, &hooks)
-            } else {
-                Err(anyhow!("/proc/kallsyms does not show tw_timer_handler"))
+            let ready = match hook.group {
+                Group::MiniSockets if may_follow_minis => mini::load(ebpf),
+                Group::MiniSockets => Err(anyhow!("/proc/kallsyms does not show tw_timer_handler")),
+                _ => Ok(()),
             };
             let status = match ready.and_then(|()| hook.attach(ebpf, btf, types)) {
                 Ok(status) => status,
@@ -370,16 +381,6 @@ fn attach(
         Ok(hooks)
     };
     if needs_tracefs { with_tracefs(all) } else { all() }
-}
-
-/// Of the two hooks of mini-sockets one is useless without the other.
-fn needed(hook: &Hook, attached: &[(&'static Hook, Status)]) -> Result<()> {
-    let mut others = attached.iter().filter(|(other, _)| other.group == hook.group);
-    let alone = others.any(|(_, status)| matches!(status, Status::Missing(_)));
-    if hook.group == Group::MiniSockets && alone {
-        bail!("useless without the other hook");
-    }
-    Ok(())
 }
 
 /// The reason in one line; verifier logs are long.

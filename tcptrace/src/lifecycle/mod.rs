@@ -24,7 +24,6 @@ pub mod listener;
 pub mod look;
 pub mod losses;
 pub mod machine;
-pub mod mini;
 pub mod names;
 pub mod namespaces;
 pub mod pattern;

@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bytes::Buf as _;
-use tcptrace_common::Wire as _;
 use tcptrace_common::counter::Counter;
 
-use crate::commands::clock::monotonic_ns;
 use crate::commands::held::held;
 use crate::commands::log::load;
 use crate::commands::notices::{Notices, warn};
@@ -27,7 +25,6 @@ use crate::lifecycle::dwell::key::By;
 use crate::lifecycle::dwell::selection::Selection;
 use crate::lifecycle::event::{self, Event};
 use crate::lifecycle::filter::Filter;
-use crate::lifecycle::mini;
 use crate::lifecycle::report::Degradation;
 use crate::lifecycle::socket::State;
 
@@ -142,30 +139,14 @@ impl Source {
     ///
     /// When the kernel side's counts cannot be read.
     pub fn dwells(&mut self) -> Result<Dwells> {
+        self.kernel.settle_ends(u64::MAX)?;
         self.drain();
         if let Some(stream) = &self.stream {
             return Ok(stream.dwells.clone());
         }
         let mut dwells = self.kernel.dwells(self.by)?;
-        self.add_untold(&mut dwells)?;
         dwells.retain(|key| self.selection.keeps_key(key));
         Ok(dwells)
-    }
-
-    /// Ends of mini-sockets that the kernel side will count when anything else happens on their
-    /// CPU.
-    fn add_untold(&mut self, dwells: &mut Dwells) -> Result<()> {
-        let now = monotonic_ns();
-        for end in self.kernel.untold_ends()? {
-            for record in mini::transitions(&end, now) {
-                if let Ok(Event::Transition(transition)) = event::decode(&mut record.as_bytes())
-                    && self.selection.keeps(&transition)
-                {
-                    dwells.add(&transition, self.by);
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The ages of the wanted sockets that are in a state now.

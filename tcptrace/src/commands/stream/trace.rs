@@ -5,9 +5,6 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use tcptrace_common::Wire as _;
-use tcptrace_common::mini::MiniEnd;
-use tcptrace_common::record::transition_flag;
 
 use crate::commands::clock::{monotonic_ns, wall_ns};
 use crate::commands::openers::Openers;
@@ -16,7 +13,6 @@ use crate::kernel::ring::Ring;
 use crate::lifecycle::event::{Event, Transition, decode};
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::machine::Class;
-use crate::lifecycle::mini::Told;
 use crate::lifecycle::report::Degradation;
 use crate::lifecycle::socket::State;
 use crate::lifecycle::stream::{Frame, Summary};
@@ -50,7 +46,6 @@ pub struct Trace {
     openers: Option<Openers>,
     lines: Box<dyn Lines>,
     block: Vec<u8>,
-    told: Told,
     shown: u64,
     odd: u64,
     damaged: u64,
@@ -68,8 +63,7 @@ impl Trace {
     ) -> Self {
         let openers = filter.is_about_processes().then(|| Openers::new(held));
         let block = Vec::with_capacity(BLOCK + BATCH * 1024);
-        let told = Told::default();
-        Self { frame, filter, openers, lines, block, told, shown: 0, odd: 0, damaged: 0 }
+        Self { frame, filter, openers, lines, block, shown: 0, odd: 0, damaged: 0 }
     }
 
     /// Writes what comes before the lines.
@@ -111,21 +105,6 @@ impl Trace {
         Ok(state)
     }
 
-    /// Shows ends of mini-sockets that the kernel side has not told, and may not for long on a CPU
-    /// where nothing else happens.
-    ///
-    /// # Errors
-    ///
-    /// When lines cannot be written.
-    pub fn take_up_ends(&mut self, ends: &[MiniEnd], out: &mut dyn Write) -> Result<()> {
-        for record in self.told.tell(ends, monotonic_ns()) {
-            if let Ok(Event::Transition(transition)) = decode(&mut record.as_bytes()) {
-                self.transition(&transition);
-            }
-        }
-        self.flush(out)
-    }
-
     /// Shows a transition of a recording, whose clocks were so far apart then.
     ///
     /// # Errors
@@ -161,12 +140,7 @@ impl Trace {
 
     fn record(&mut self, mut record: &[u8]) {
         match decode(&mut record) {
-            Ok(Event::Transition(transition)) => {
-                let is_mini = transition.record.flags & transition_flag::MINI_SOCKET != 0;
-                if !is_mini || !self.told.is_repeat(&transition.record) {
-                    self.transition(&transition);
-                }
-            }
+            Ok(Event::Transition(transition)) => self.transition(&transition),
             Err(error) => {
                 self.damaged += 1;
                 log::debug!("{error:#}; the record is left out");

@@ -1,0 +1,51 @@
+//! From a socket to the mini-socket that goes on with its connection.
+//!
+//! Kernel contract (`tcp_time_wait()`, `inet_twsk_hashdance()`; seen on 6.1, 6.12, 6.18, 7.3): before the
+//! socket enters CLOSE, out of FIN_WAIT2 or CLOSING, its mini-socket has taken its place in the kernel's
+//! table of connections: first in its chain, under the same hash, with the socket's cookie.
+
+use core::ffi::c_void;
+
+use tcptrace_common::field::Field;
+use tcptrace_common::tcp::state;
+
+use super::Mini;
+use crate::config::{address, read};
+use crate::opaque::{nought, number, opaque};
+use crate::typed_sock::TypedSock;
+
+/// How far the chain is followed: other CPUs may have put others before it in the meantime.
+const FAR: u64 = 4;
+
+/// The mini-socket of a socket with this cookie, if it has one.
+#[inline(always)]
+pub fn of(sk: TypedSock, cookie: u64) -> Option<Mini> {
+    let mut node: u64 = read_at(sk.chain())?;
+    let mut found = 0;
+    for _ in 0..FAR {
+        // The end of a chain is an odd number (`include/linux/list_nulls.h`).
+        if node & 1 != 0 {
+            break;
+        }
+        let mini = Mini::at(node.wrapping_sub(offset()));
+        if mini.sock().raw_cookie() == cookie && mini.sock().state() == state::TIME_WAIT {
+            found = mini.key();
+            break;
+        }
+        node = read_at(node)?;
+    }
+    // The verifier shall not follow the rest of the program once for each step.
+    let found = opaque(found.wrapping_add(nought()));
+    (found != 0).then(|| Mini::at(found))
+}
+
+/// Where in a socket its place in the chain is.
+#[inline(always)]
+fn offset() -> u64 {
+    number(address(core::ptr::null(), Field::SkcNullsNode) as u64)
+}
+
+#[inline(always)]
+fn read_at(address: u64) -> Option<u64> {
+    read(address as *const c_void, Field::NullsFirst)
+}
