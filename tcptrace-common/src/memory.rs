@@ -32,9 +32,9 @@ pub mod memory_flag {
     /// [`super::SocketMemory::since_ns`] may be later than the truth.
     pub const SINCE_LATEST: u8 = 4;
     /// Of a mini-socket: its timer was cancelled, and it is not settled yet whether that was its end.
-    /// [`super::SocketMemory::since_ns`] is then the time at which another CPU cancelled it once more,
-    /// if that is later than the first.
     pub const ENDING: u8 = 8;
+    /// Of a mini-socket that is [`ENDING`]: another CPU has cancelled its timer once more.
+    pub const AGAIN: u8 = 16;
 }
 
 /// A process and the thread that acted in it.

@@ -1,10 +1,10 @@
 //! Mini-sockets: what the kernel keeps of a connection in FIN_WAIT2 or TIME_WAIT once the socket
 //! itself is gone.
 //!
-//! No tracepoint tells of their states, but each has a timer. Its start, in the same moment as the
-//! socket's transition to CLOSE, is the hand-over; a cancelled timer that is not started again at
-//! once is the end. What comes next on the same CPU tells which, so the kernel side keeps at most
-//! one [`MiniEnd`] a CPU that it has not told yet.
+//! No tracepoint tells of their states. When the socket goes to CLOSE, its mini-socket is there already:
+//! that is the hand-over. And each has a timer: where that is cancelled and does not wait again a moment
+//! later, it was the end. So the kernel side keeps at most one [`MiniEnd`] a CPU of which it has not
+//! decided yet.
 
 use crate::memory::{SocketMemory, Task, memory_flag};
 use crate::record::{DWELL_UNKNOWN, bound, transition_flag};

@@ -10,7 +10,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_sock_from_file};
 use tcptrace_common::census::{CensusMemory, CensusRow, census_flag};
-use tcptrace_common::memory::{Task, memory_flag};
+use tcptrace_common::memory::Task;
 use tcptrace_common::row::{HolderRow, RowHeader, kind};
 use tcptrace_common::setting::Setting;
 use tcptrace_common::tcp::{IPPROTO_MPTCP, state};
@@ -196,11 +196,11 @@ fn of_full(sk: Sock, cookie: u64) -> Option<CensusMemory> {
 
 #[inline(always)]
 fn of_mini(sk: Sock, cookie: u64) -> Option<CensusMemory> {
-    let own = table::find(sk.key())?;
-    let is_its = cookie != 0 && own.cookie == cookie;
-    // Of one that may be at its end another CPU may have changed the time.
-    let since_ns = if own.flags & memory_flag::ENDING == 0 { own.since_ns } else { 0 };
-    is_its.then(|| now(since_ns, own.opener, [own.state, own.role, own.flags]))
+    if cookie == 0 {
+        return None;
+    }
+    let own = table::find(sk.key(), cookie)?;
+    Some(now(own.since_ns, own.opener, [own.state, own.role, own.flags]))
 }
 
 #[inline(always)]

@@ -3,25 +3,45 @@
 //! `timer_cancel` fires before the kernel changes anything, so in the hook an end looks like a timer
 //! that is set to another time. What may be an end is noted, one on each CPU, and settled by the next
 //! timer that is cancelled there, or by user space, which has `tcptrace_settle` run on that CPU. Until
-//! then the place in the table stays, marked [`memory_flag::ENDING`]: another CPU that cancels the timer
-//! meanwhile leaves its time there, and no end is told twice.
+//! then the place in the table stays, marked [`memory_flag::ENDING`]. Another CPU that cancels the timer
+//! meanwhile marks it [`memory_flag::AGAIN`] and leaves it at that: the first time was none, then, and of
+//! the second the one who settles knows that it was later. So no end is told twice.
 
 use aya_ebpf::helpers::{bpf_jiffies64, bpf_ktime_get_ns};
+use tcptrace_common::counter::Counter;
 use tcptrace_common::jiffies;
 use tcptrace_common::memory::{SocketMemory, memory_flag};
 use tcptrace_common::mini::{MiniEnd, MiniMemory, enter, to_time_wait};
 use tcptrace_common::record::bound;
 
 use super::{Mini, table, tell, young};
-use crate::maps::MINI_ENDS;
+use crate::maps::{MINI_ENDS, count};
 use crate::words::clear;
 
 /// `TCP_TIMEWAIT_LEN`, s (`include/net/tcp.h`).
 const TIME_WAIT_S: u64 = 60;
 
-/// A timer of this CPU is cancelled, or its time has come.
+const ENDING: u64 = table::bit(memory_flag::ENDING);
+const AGAIN: u64 = table::bit(memory_flag::AGAIN);
+
+/// Whether the hook on timers has ever run: what it does not see shall not be handed over.
+#[unsafe(no_mangle)]
+static mut MINI_WATCHED: u64 = 0;
+
+/// See [`MINI_WATCHED`].
+#[inline(always)]
+pub fn is_watched() -> bool {
+    // SAFETY: a word in `.bss`, which other CPUs may write.
+    unsafe { (&raw const MINI_WATCHED).read_volatile() != 0 }
+}
+
+/// A timer is cancelled on this CPU, or its time has come.
 #[inline(always)]
 pub fn timer_cancelled(mini: Option<Mini>) {
+    if !is_watched() {
+        // SAFETY: a word in `.bss`; all who write it write the same.
+        unsafe { (&raw mut MINI_WATCHED).write_volatile(1) };
+    }
     settle();
     young::look_at_one(mini);
     if let Some(mini) = mini {
@@ -34,11 +54,22 @@ pub fn timer_cancelled(mini: Option<Mini>) {
 pub fn settle() -> Option<()> {
     let end = last_end().filter(|end| end.sk != 0)?;
     let mini = Mini::at(end.sk);
-    let own = table::find(end.sk).filter(|own| is_of(own, end.memory.cookie));
-    if mini.waits(end.memory.cookie) {
-        go_on(end, mini, own);
-    } else {
+    let own = find(mini, end.memory.cookie).filter(|own| table::mark(own) & ENDING != 0);
+    let mark = own.as_ref().map_or(0, |own| table::mark(own));
+    let waits = mini.waits(end.memory.cookie);
+    if waits || mark & AGAIN != 0 {
+        tell_move(end, mini);
+    }
+    if mark & AGAIN != 0 || (own.is_none() && end.memory.cookie != 0) {
+        // If it has come to its end, then later than was noted.
+        end.memory.flags |= memory_flag::SINCE_LATEST;
+    }
+    if !waits {
         tell_end(end, mini, own);
+    } else if let Some(own) = own
+        && !go_on(end, own, mark)
+    {
+        return None;
     }
     end.sk = 0;
     Some(())
@@ -50,24 +81,25 @@ fn last_end() -> Option<&'static mut MiniEnd> {
     MINI_ENDS.get_ptr_mut(0).map(|end| unsafe { &mut *end })
 }
 
+/// Those without a cookie, which are older than the trace, have no place.
 #[inline(always)]
-fn is_of(own: &MiniMemory, cookie: u64) -> bool {
-    cookie != 0 && own.cookie == cookie
+fn find(mini: Mini, cookie: u64) -> Option<&'static mut MiniMemory> {
+    if cookie == 0 { None } else { table::find(mini.key(), cookie) }
 }
 
 #[inline(always)]
 fn note(mini: Mini) -> Option<()> {
     let end = last_end()?;
+    if end.sk != 0 {
+        // The one before is not settled yet, because two CPUs have met.
+        count(Counter::TransitionMissed);
+        return None;
+    }
     let cookie = mini.sock().raw_cookie();
     // SAFETY: these helpers have no preconditions.
     let (now, jiffies) = unsafe { (bpf_ktime_get_ns(), bpf_jiffies64()) };
-    let own = table::find(mini.key()).filter(|own| is_of(own, cookie));
-    match own {
-        Some(own) if own.flags & memory_flag::ENDING != 0 => {
-            own.since_ns = now;
-            return None;
-        }
-        own => recall(mini, cookie, own, &mut end.memory),
+    if !recall(mini, cookie, &mut end.memory) {
+        return None;
     }
     let expires = mini.expires();
     end.time_ns = now;
@@ -87,25 +119,30 @@ fn note(mini: Mini) -> Option<()> {
 }
 
 /// Copies the memory of a mini-socket and marks its place. Of one that is older than the trace there are
-/// its cookie and its endpoints alone.
+/// its cookie and its endpoints alone. `false`: another CPU will settle it.
 #[inline(always)]
-fn recall(
-    mini: Mini,
-    cookie: u64,
-    own: Option<&'static mut MiniMemory>,
-    memory: &mut SocketMemory,
-) {
+fn recall(mini: Mini, cookie: u64, memory: &mut SocketMemory) -> bool {
     clear(memory);
     memory.cookie = cookie;
-    if let Some(own) = own {
+    if let Some(own) = find(mini, cookie) {
+        let mark = table::mark(own);
+        let marked = if mark & ENDING == 0 { ENDING } else { AGAIN };
+        if !table::change(own, mark, mark | marked) {
+            // Another CPU has changed it in this moment.
+            count(Counter::TransitionMissed);
+            return false;
+        }
+        if marked == AGAIN {
+            return false;
+        }
         table::restore(own, memory);
-        own.flags |= memory_flag::ENDING;
-    } else if cookie != 0
-        && let Some(own) = table::put(mini.key(), memory)
-    {
-        own.flags = memory_flag::ENDING;
+    } else if cookie != 0 {
+        memory.flags = memory_flag::ENDING;
+        table::put(mini.key(), memory);
     }
+    memory.flags &= !memory_flag::ENDING;
     mini.sock().mini_tuple(&mut memory.tuple);
+    true
 }
 
 /// When TIME_WAIT began at the latest, ns, to the jiffy: the timer then got its last time, unless a
@@ -121,25 +158,32 @@ pub fn latest_time_wait(since: u64, now: u64, jiffies: u64, expires: u64) -> u64
     now.saturating_sub(ago * 1_000_000_000 / rate).max(since)
 }
 
-/// The timer was set to another time: in FIN_WAIT2 because the peer's FIN has come.
+/// The timer was set to another time, in FIN_WAIT2 because the peer's FIN has come.
 #[inline(always)]
-fn go_on(end: &mut MiniEnd, mini: Mini, own: Option<&'static mut MiniMemory>) {
+fn tell_move(end: &mut MiniEnd, mini: Mini) {
     if end.has_moved() {
         let told = to_time_wait(&end.memory, end.time_ns, bound::EXACT);
         tell(&told, &mut end.memory, mini.sock());
         enter(&mut end.memory, &told);
     }
-    if let Some(own) = own {
-        table::keep(own, &end.memory);
+}
+
+/// It waits on. `false`: another CPU has cancelled its timer too, which the next look settles.
+#[inline(always)]
+fn go_on(end: &MiniEnd, own: &mut MiniMemory, mark: u64) -> bool {
+    if mark & AGAIN != 0 {
+        // That CPU may be about to end it.
+        table::change(own, mark, mark & !AGAIN);
+        return false;
     }
+    own.since_ns = end.memory.since_ns;
+    table::change(own, mark, table::mark_of(&end.memory))
 }
 
 #[inline(always)]
 fn tell_end(end: &mut MiniEnd, mini: Mini, own: Option<&'static mut MiniMemory>) {
     if let Some(own) = own {
-        // Another CPU was the one that ended it.
-        end.time_ns = end.time_ns.max(own.since_ns);
-        table::forget(end.sk);
+        table::forget(end.sk, own);
     }
     if let Some(told) = end.unseen_time_wait() {
         tell(&told, &mut end.memory, mini.sock());

@@ -1,9 +1,9 @@
 //! Mini-sockets: what is remembered of a connection goes with it when the kernel hands it over.
 //!
 //! The socket's own program and the hook on timers meet here. What belongs to one CPU is written with
-//! interrupts off (timers, `tcptrace_settle`) or with softirqs off (hand-over). A timer that an
-//! interrupt moves during a hand-over can cost one of the young ones its place; then its TIME_WAIT is
-//! told with its end.
+//! interrupts off (timers, `tcptrace_settle`) or by the socket's program. A timer that an interrupt
+//! moves during a hand-over can cost one of the young ones its place; then its TIME_WAIT is told with
+//! its end.
 
 pub mod end;
 mod successor;
@@ -84,6 +84,9 @@ impl Mini {
 #[inline(always)]
 pub fn hand_over(sk: TypedSock, memory: &SocketMemory, from: u8, now: u64) -> u8 {
     if setting(Setting::MiniTimer) == 0 || !matches!(from, state::FIN_WAIT2 | state::CLOSING) {
+        return 0;
+    }
+    if !end::is_watched() {
         return 0;
     }
     let Some(mini) = successor::of(sk, memory.cookie) else { return 0 };

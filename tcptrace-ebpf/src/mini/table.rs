@@ -6,9 +6,11 @@
 //! touched. Who finds a row full goes to a hash map. A place is taken by one compare-and-exchange
 //! and given back by a plain store.
 
+use core::mem::offset_of;
+
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use tcptrace_common::counter::Counter;
-use tcptrace_common::memory::SocketMemory;
+use tcptrace_common::memory::{SocketMemory, memory_flag};
 use tcptrace_common::mini::{MiniMemory, NEAR_MINIS};
 
 use crate::atomic::exchange;
@@ -42,7 +44,7 @@ static mut MINI_FAR: u64 = 0;
 /// mini-socket has itself. `None`: there is no room, which is counted.
 #[inline(always)]
 pub fn put(key: u64, memory: &SocketMemory) -> Option<&'static mut MiniMemory> {
-    let own = match take(key) {
+    let own = match take(key, memory.cookie) {
         Some(own) => own,
         None => take_far(key)?,
     };
@@ -50,28 +52,60 @@ pub fn put(key: u64, memory: &SocketMemory) -> Option<&'static mut MiniMemory> {
     Some(own)
 }
 
-/// What is remembered for the mini-socket at this address.
+/// What is remembered for the mini-socket with this cookie at this address.
 #[inline(always)]
-pub fn find(key: u64) -> Option<&'static mut MiniMemory> {
-    match place(key, holds) {
-        Some(own) => Some(own),
-        None if is_any_far() => MINIS_FAR.get_ptr_mut(key).map(reference),
-        None => None,
-    }
+pub fn find(key: u64, cookie: u64) -> Option<&'static mut MiniMemory> {
+    let own = match place(key, |slot, key| holds(slot, key, cookie)) {
+        Some(own) => own,
+        None if is_any_far() => MINIS_FAR.get_ptr_mut(key).map(reference)?,
+        None => return None,
+    };
+    (own.cookie == cookie).then_some(own)
 }
 
 /// Forgets it.
 #[inline(always)]
-pub fn forget(key: u64) {
-    if let Some(own) = place(key, holds) {
+pub fn forget(key: u64, own: &mut MiniMemory) {
+    if own.sk == key {
         // What is half written later shall not look like this one's.
-        (own.cookie, own.state) = (0, 0);
+        (own.cookie, own.state, own.flags) = (0, 0, 0);
         // SAFETY: within a value of a map; from here on the place may be another one's.
         unsafe { (&raw mut own.sk).write_volatile(0) };
-    } else if is_any_far() {
+    } else {
         let _ = MINIS_FAR.remove(key);
     }
 }
+
+/// State and flags of a place with what lies beside them: one word, which changes in one step.
+#[inline(always)]
+pub fn mark(own: &MiniMemory) -> u64 {
+    // SAFETY: aligned, within the place, and as long as what follows (asserted below).
+    unsafe { (&raw const own.netns).cast::<u64>().read_volatile() }
+}
+
+/// Writes `to` where `from` is. `false`: another CPU was faster.
+#[inline(always)]
+pub fn change(own: &mut MiniMemory, from: u64, to: u64) -> bool {
+    exchange((&raw mut own.netns).cast(), from, to) == from
+}
+
+/// The bit of a flag in a [`mark`].
+pub const fn bit(flag: u8) -> u64 {
+    (flag as u64) << (8 * (offset_of!(MiniMemory, flags) - offset_of!(MiniMemory, netns)))
+}
+
+/// The [`mark`] that a memory would have.
+#[inline(always)]
+pub fn mark_of(memory: &SocketMemory) -> u64 {
+    u64::from(memory.netns)
+        | u64::from(memory.state) << 32
+        | u64::from(memory.role) << 40
+        | u64::from(memory.flags) << 48
+}
+
+const _: () = assert!(offset_of!(MiniMemory, netns) % 8 == 0);
+const _: () = assert!(offset_of!(MiniMemory, netns) + 8 == size_of::<MiniMemory>());
+const _: () = assert!(bit(1) == 1 << 48 && cfg!(target_endian = "little"));
 
 /// Copies what is kept of a connection.
 #[inline(always)]
@@ -85,7 +119,7 @@ pub fn keep(own: &mut MiniMemory, memory: &SocketMemory) {
     own.flags = memory.flags;
 }
 
-/// The same back again, into an empty memory.
+/// The same back again, into an empty memory, but for the marks of a place.
 #[inline(always)]
 pub fn restore(own: &MiniMemory, memory: &mut SocketMemory) {
     memory.cookie = own.cookie;
@@ -94,29 +128,34 @@ pub fn restore(own: &MiniMemory, memory: &mut SocketMemory) {
     memory.netns = own.netns;
     memory.state = own.state;
     memory.role = own.role;
-    memory.flags = own.flags;
+    memory.flags = own.flags & !(memory_flag::ENDING | memory_flag::AGAIN);
 }
 
 /// Whoever finds a memory may write to it.
 #[inline(always)]
 fn reference(memory: *mut MiniMemory) -> &'static mut MiniMemory {
-    // SAFETY: a value of a map lives at least until this program returns. Of one mini-socket only
-    // one CPU tells at a time: its timer's, or that of the socket which it replaces.
+    // SAFETY: a value of a map lives at least until this program returns. Other CPUs may write it: what
+    // they must not do at once is decided by `change`.
     unsafe { &mut *memory }
 }
 
 #[inline(always)]
-fn holds(slot: *mut u64, key: u64) -> bool {
-    // SAFETY: the first word of a place; another CPU may write it, which is one store.
-    unsafe { slot.read_volatile() == key }
+fn holds(slot: *mut u64, key: u64, cookie: u64) -> bool {
+    // SAFETY: the first word of a place, and another; other CPUs may write them, which is one store.
+    unsafe { slot.read_volatile() == key && reference(slot.cast()).cookie == cookie }
 }
 
-/// A place that was free, or that of a mini-socket at the same address whose end was missed.
+/// A place that was free, or that of a mini-socket at the same address whose end was missed. While it
+/// is not settled whether one has come to its end, its place is left to it.
 #[inline(always)]
-fn take(key: u64) -> Option<&'static mut MiniMemory> {
-    place(key, |slot, key| {
-        let before = exchange(slot, 0, key);
-        before == 0 || before == key
+fn take(key: u64, cookie: u64) -> Option<&'static mut MiniMemory> {
+    place(key, |slot, key| match exchange(slot, 0, key) {
+        0 => true,
+        before if before == key => {
+            let own = reference(slot.cast());
+            own.cookie == cookie || own.flags & memory_flag::ENDING == 0
+        }
+        _ => false,
     })
 }
 

@@ -2,14 +2,15 @@
 //! the slot that it is in already, and no hook tells: so each CPU looks at some whenever a timer moves.
 
 use aya_ebpf::helpers::{bpf_jiffies64, bpf_ktime_get_ns};
+use tcptrace_common::counter::Counter;
 use tcptrace_common::memory::{SocketMemory, memory_flag};
-use tcptrace_common::mini::{MiniMemory, enter, to_time_wait};
+use tcptrace_common::mini::{enter, to_time_wait};
 use tcptrace_common::record::bound;
 use tcptrace_common::tcp::state;
 
 use super::end::latest_time_wait;
 use super::{Mini, table, tell};
-use crate::maps::YOUNG;
+use crate::maps::{YOUNG, count};
 use crate::opaque::opaque;
 use crate::words::clear;
 
@@ -36,8 +37,12 @@ pub struct Young {
 struct Place {
     key: u64,
     cookie: u64,
+    /// When it was made; [`SEEN`]: it was in TIME_WAIT when it was looked at before.
     since_ns: u64,
 }
+
+/// See [`Place::since_ns`].
+const SEEN: u64 = 0;
 
 impl Young {
     /// The first one gives way where there is no room.
@@ -90,6 +95,11 @@ pub fn look_at_one(moving: Option<Mini>) -> Option<()> {
         return None;
     }
     if mini.substate() == state::TIME_WAIT {
+        // Another CPU may be about to move its timer, of which the old time still stands there.
+        if place.since_ns != SEEN {
+            young.add(Place { since_ns: SEEN, ..place });
+            return None;
+        }
         return tell_time_wait(mini, place.cookie, &mut young.memory);
     }
     // SAFETY: no preconditions.
@@ -100,9 +110,15 @@ pub fn look_at_one(moving: Option<Mini>) -> Option<()> {
 }
 
 /// Tells when it entered TIME_WAIT at the latest, unless that was told or will be: its timer was moved.
+/// Meanwhile it is marked, so that no other CPU takes it for what it was before.
 #[inline(always)]
 fn tell_time_wait(mini: Mini, cookie: u64, memory: &mut SocketMemory) -> Option<()> {
-    let own = table::find(mini.key()).filter(|own| own.cookie == cookie && is_untold(own))?;
+    let own = table::find(mini.key(), cookie)?;
+    let mark = table::mark(own);
+    let marked = mark | table::bit(memory_flag::ENDING);
+    if own.state != state::FIN_WAIT2 || mark == marked || !table::change(own, mark, marked) {
+        return None;
+    }
     clear(memory);
     table::restore(own, memory);
     mini.sock().mini_tuple(&mut memory.tuple);
@@ -112,11 +128,10 @@ fn tell_time_wait(mini: Mini, cookie: u64, memory: &mut SocketMemory) -> Option<
     let told = to_time_wait(memory, at, bound::AT_MOST);
     tell(&told, memory, mini.sock());
     enter(memory, &told);
-    table::keep(own, memory);
+    own.since_ns = memory.since_ns;
+    if !table::change(own, marked, table::mark_of(memory)) {
+        // Its timer was cancelled meanwhile, and that CPU has left it to this one.
+        count(Counter::TransitionMissed);
+    }
     Some(())
-}
-
-#[inline(always)]
-fn is_untold(own: &MiniMemory) -> bool {
-    own.state == state::FIN_WAIT2 && own.flags & memory_flag::ENDING == 0
 }
