@@ -76,15 +76,20 @@ pub fn skipped(pid: u32) -> Result<u64> {
 
 /// A counter of the kernel side of a tcptrace that runs, over all CPUs.
 pub fn counted(pid: u32, counter: Counter) -> Result<u64> {
+    let slots: PerCpuArray<_, u64> = Map::PerCpuArray(map_of(pid, "COUNTERS")?).try_into()?;
+    Ok(slots.get(&(counter as u32), 0)?.iter().sum())
+}
+
+/// A map of a tcptrace that runs.
+pub fn map_of(pid: u32, name: &str) -> Result<MapData> {
     for object in held_by(pid)? {
         let Object::Map(id) = object else { continue };
         let map = MapData::from_id(id).with_context(|| format!("open map {id}"))?;
-        if map.info()?.name_as_str() == Some("COUNTERS") {
-            let slots: PerCpuArray<_, u64> = Map::PerCpuArray(map).try_into()?;
-            return Ok(slots.get(&(counter as u32), 0)?.iter().sum());
+        if map.info()?.name_as_str() == Some(name) {
+            return Ok(map);
         }
     }
-    bail!("process {pid} has no counters")
+    bail!("process {pid} has no map {name}")
 }
 
 fn number<T: FromStr>(fdinfo: &str, key: &str) -> Option<T> {

@@ -11,6 +11,7 @@ pub mod churn;
 pub mod clock;
 pub mod crowd;
 pub mod footprint;
+pub mod forge;
 pub mod frozen;
 pub mod harmless;
 pub mod host;

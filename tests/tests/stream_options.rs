@@ -220,7 +220,7 @@ fn duration_ends_it_with_a_summary() -> Result<()> {
     let traced = summary["traced_ns"].as_u64().context("no traced_ns")?;
     ensure!((500_000_000..20_000_000_000).contains(&traced), "{summary}");
     ensure!(summary["lost"]["ring_full"] == 0 && summary["odd"] == 0, "{summary}");
-    ensure!(summary["damaged"] == 0, "{summary}");
+    ensure!(summary["lost"]["record_damaged"] == 0, "{summary}");
     Ok(())
 }
 

@@ -69,7 +69,7 @@ async fn wait(plan: &HistPlan, watch: &mut Watch<'_>, stop: &mut Stop) -> Result
     let far = || Instant::now() + std::time::Duration::from_secs(1 << 30);
     let next = next.unwrap_or_else(far);
     loop {
-        let tended = sleep(watch.source.tend());
+        let tended = sleep(watch.source.tend()?);
         tokio::select! {
             biased;
             () = stop.wait() => return Ok(true),

@@ -5,14 +5,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use bytes::Buf as _;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::kernel::host::Host;
 use crate::kernel::load::Kernel;
 use crate::kernel::ring::Ring;
-use crate::kernel::stacks::StackMaps;
 use crate::lifecycle::census::Counted;
+use crate::lifecycle::event::Transition;
 use crate::lifecycle::look::Sight;
 use crate::lifecycle::names::{fill_in, fill_in_stacks};
 use crate::lifecycle::report::{Degradation, Leak};
@@ -35,8 +34,8 @@ const BATCHES: usize = 64;
 
 /// What is told while sockets are counted.
 pub enum Told<'a> {
-    /// A record of the ring.
-    Record(&'a [u8]),
+    /// A transition.
+    Record(&'a Transition),
     /// Some sockets.
     Counted(&'a [Counted]),
 }
@@ -60,9 +59,9 @@ impl Live {
     ///
     /// When the kernel gives no thread or no descriptor.
     pub fn start(mut kernel: Kernel, host: &Host, ask: Ask) -> Result<(Self, Notices)> {
-        let ring = Ring::take(kernel.ebpf())?;
+        let ring = kernel.ring()?;
         let stacks = if kernel.may_take_stacks() {
-            Some(StackService::start(StackMaps::take(kernel.ebpf())?)?)
+            Some(StackService::start(kernel.stacks()?)?)
         } else {
             None
         };
@@ -86,8 +85,8 @@ impl Live {
     }
 
     /// Takes up all records that are there.
-    pub fn drain(&mut self, mut record: impl FnMut(&[u8])) {
-        self.ring.drain(|bytes| record(bytes.chunk()));
+    pub fn drain(&mut self, record: impl FnMut(&Transition)) {
+        self.ring.drain(record);
     }
 
     /// Fills in all names, reading records meanwhile: the symbols of a large program take long.
@@ -95,7 +94,7 @@ impl Live {
     /// # Errors
     ///
     /// When the thread for it cannot be had.
-    pub fn name(&mut self, leaks: &mut [Leak], record: &mut dyn FnMut(&[u8])) -> Result<()> {
+    pub fn name(&mut self, leaks: &mut [Leak], record: &mut dyn FnMut(&Transition)) -> Result<()> {
         let Self { processes, stacks, ring, .. } = self;
         while_draining(ring, record, || {
             name_processes(leaks, processes);
@@ -112,7 +111,7 @@ impl Live {
         let Self { lookout, ring, .. } = self;
         let (sender, receiver) = sync_channel::<Vec<Counted>>(BATCHES);
         let mut hear = || {
-            ring.drain(|bytes| told(Told::Record(bytes.chunk())));
+            ring.drain(|transition| told(Told::Record(transition)));
             receiver.try_iter().for_each(|batch| told(Told::Counted(&batch)));
         };
         let taken = meanwhile(&mut hear, || {
@@ -139,7 +138,7 @@ impl Live {
     ///
     /// When they cannot be read.
     pub fn settle_ends(&mut self) -> Result<()> {
-        self.lookout.kernel.settle_ends(u64::MAX)
+        self.lookout.kernel.settle_ends()
     }
 
     /// Waits for the time of the next look, reading records meanwhile; ends early when it is time
@@ -152,10 +151,10 @@ impl Live {
         &mut self,
         until: Instant,
         stop: &mut Stop,
-        mut record: impl FnMut(&[u8]) -> Result<()>,
+        mut record: impl FnMut(&Transition) -> Result<()>,
     ) -> Result<()> {
         loop {
-            let tended = sleep(self.lookout.kernel.tend());
+            let tended = sleep(self.lookout.kernel.tend()?);
             tokio::select! {
                 biased;
                 () = stop.wait() => return Ok(()),
@@ -164,9 +163,9 @@ impl Live {
                 () = tended => continue,
             }
             let mut result = Ok(());
-            self.drain(|bytes| {
+            self.drain(|transition| {
                 if result.is_ok() {
-                    result = record(bytes);
+                    result = record(transition);
                 }
             });
             result?;
@@ -182,7 +181,7 @@ impl Live {
 }
 
 impl Source for Live {
-    fn look(&mut self, record: &mut dyn FnMut(&[u8])) -> Result<Option<Sight>> {
+    fn look(&mut self, record: &mut dyn FnMut(&Transition)) -> Result<Option<Sight>> {
         let lookout = &mut self.lookout;
         let mut sight = while_draining(&mut self.ring, record, || lookout.look())??;
         if let Some(stacks) = self.stacks.as_ref().filter(|_| self.lookout.sees_all_processes()) {
@@ -224,10 +223,10 @@ fn name_stacks(leaks: &mut [Leak], stacks: &mut Option<StackService>) {
 /// host is full before a look has come to its end.
 fn while_draining<T: Send>(
     ring: &mut Ring,
-    record: &mut dyn FnMut(&[u8]),
+    record: &mut dyn FnMut(&Transition),
     work: impl FnOnce() -> T + Send,
 ) -> Result<T> {
-    meanwhile(&mut || ring.drain(|bytes| record(bytes.chunk())), work)
+    meanwhile(&mut || ring.drain(&mut *record), work)
 }
 
 /// Does some work in a thread of its own, and `each` every now and then until it is done.

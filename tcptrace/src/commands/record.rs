@@ -120,7 +120,7 @@ impl Recorder<'_> {
             }
             next = (next + plan.interval).max(Instant::now());
             let Self { live, tape, .. } = self;
-            live.wait(next, stop, |record| Ok(tape.event(record)?)).await?;
+            live.wait(next, stop, |own| Ok(tape.event(&own.record)?)).await?;
         }
     }
 
@@ -130,7 +130,7 @@ impl Recorder<'_> {
         tape.begin_census()?;
         let mut written = Ok(());
         live.census(&mut |told| match told {
-            live::Told::Record(record) => keep(&mut written, tape.event(record)),
+            live::Told::Record(own) => keep(&mut written, tape.event(&own.record)),
             live::Told::Counted(sockets) => {
                 let each = sockets.iter().try_for_each(|own| tape.counted(own));
                 keep(&mut written, each);
@@ -144,10 +144,10 @@ impl Recorder<'_> {
         let Self { live, tape, .. } = self;
         live.settle_ends()?;
         let mut written = Ok(());
-        let sight = live.look(&mut |record| keep(&mut written, tape.event(record)))?;
+        let sight = live.look(&mut |own| keep(&mut written, tape.event(&own.record)))?;
         let Sight { look, findings } = sight.context("the kernel gave no answer")?;
         let mut leaks = findings.leaks;
-        live.name(&mut leaks, &mut |record| keep(&mut written, tape.event(record)))?;
+        live.name(&mut leaks, &mut |own| keep(&mut written, tape.event(&own.record)))?;
         written?;
         self.lost.clone_from(&look.lost);
         if !tape.look(&look, &leaks)? {
@@ -165,7 +165,7 @@ impl Recorder<'_> {
         let Self { live, tape, .. } = &mut self;
         live.settle_ends()?;
         let mut written = Ok(());
-        live.drain(|record| keep(&mut written, tape.event(record)));
+        live.drain(|own| keep(&mut written, tape.event(&own.record)));
         written?;
         let (totals, bytes) = self.tape.finish()?;
         warn(&format!(

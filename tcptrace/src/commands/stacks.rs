@@ -243,7 +243,7 @@ impl Server {
         let received = self.shared.state().stacks.receive(record);
         match received {
             Ok(updates) => self.tell(&updates),
-            Err(error) => log::debug!("a stack: {error:#}"),
+            Err(error) => self.maps.damage.note(&error.context("a stack")),
         }
     }
 

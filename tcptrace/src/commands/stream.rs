@@ -40,8 +40,6 @@ use trace::{Taken, Trace};
 /// After records have come no wake-up is waited for during this time: the kernel wakes only a
 /// reader that has caught up, so a flood costs it hardly any, and a person notices no delay.
 const PAUSE: Duration = Duration::from_millis(5);
-/// For so long the timers of a CPU have time to tell of what it noted, ns.
-const PATIENCE_NS: u64 = 20_000_000;
 /// How often losses are looked for when nothing comes.
 const TICK: Duration = Duration::from_secs(1);
 /// How long the end may wait for the ring to run dry.
@@ -75,7 +73,7 @@ pub async fn run(plan: &StreamPlan, out: &mut dyn Write) -> Result<Outcome> {
         false => HashSet::new(),
     };
     kernel.let_through(&held)?;
-    let mut ring = Ring::take(kernel.ebpf())?;
+    let mut ring = kernel.ring()?;
     let mut notices = Notices::of(&host, &kernel);
     notices.say();
     let frame = Frame { started_ns, ..Frame::default() };
@@ -129,11 +127,8 @@ async fn follow(
     trace.begin(out)?;
     loop {
         let taken = trace.take_up(ring, out)?;
-        if taken == Taken::Nothing {
-            kernel.settle_ends(monotonic_ns().saturating_sub(PATIENCE_NS))?;
-        }
         losses.look(kernel)?;
-        kernel.tend();
+        kernel.tend()?;
         if stop.is_due() {
             break;
         }
@@ -146,7 +141,7 @@ async fn follow(
             () = sleep(TICK), if taken == Taken::Nothing => {}
         }
     }
-    kernel.settle_ends(u64::MAX)?;
+    kernel.settle_ends()?;
     let end = Instant::now() + LAST_WORDS;
     while trace.take_up(ring, out)? != Taken::Nothing && Instant::now() < end {}
     Ok(())

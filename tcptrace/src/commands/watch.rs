@@ -7,7 +7,6 @@ use anyhow::Result;
 use tokio::time::Instant;
 
 use crate::lifecycle::cause::Cause;
-use crate::lifecycle::event::{self, Event};
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::group::group;
 use crate::lifecycle::growth::Sizes;
@@ -76,8 +75,8 @@ impl<'a, S: Source> Watch<'a, S> {
     }
 
     fn look(&mut self) -> Result<Option<Sight>> {
-        let Self { source, notices, late, .. } = self;
-        source.look(&mut |record| note(record, late, notices))
+        let Self { source, late, .. } = self;
+        source.look(&mut |transition| late.note(transition))
     }
 
     /// Those that the user wants to see, with names; half-closed ones apart.
@@ -142,22 +141,12 @@ impl Watch<'_, Live> {
     ///
     /// When the kernel side cannot be listened to any more.
     pub async fn wait(&mut self, until: Instant, stop: &mut Stop) -> Result<()> {
-        let Self { source, notices, late, .. } = self;
-        let record = |bytes: &[u8]| {
-            note(bytes, late, notices);
+        let Self { source, late, .. } = self;
+        let note = |transition: &_| {
+            late.note(transition);
             Ok(())
         };
-        source.wait(until, stop, record).await
-    }
-}
-
-/// Counts a socket that left CLOSE_WAIT, if that was after `--min-age`.
-fn note(mut record: &[u8], late: &mut LateCloses, notices: &mut Notices) {
-    match event::decode(&mut record) {
-        Ok(Event::Transition(transition)) => late.note(&transition),
-        Err(error) => {
-            notices.add("damaged-record", &format!("{error:#}; the record is left out"));
-        }
+        source.wait(until, stop, note).await
     }
 }
 

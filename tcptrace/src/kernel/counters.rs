@@ -1,4 +1,4 @@
-//! The kernel side's counters.
+//! The kernel side's counters, and what else is lost.
 
 use std::borrow::Cow;
 use std::fs;
@@ -9,6 +9,8 @@ use aya::Ebpf;
 use aya::maps::PerCpuArray;
 use aya::programs::Program;
 use tcptrace_common::counter::Counter;
+
+use super::damage::{DAMAGED, Damage};
 
 /// Token of the loss that the kernel itself counts: a program was not run because it was already
 /// running on that CPU.
@@ -27,6 +29,7 @@ const TRIES: usize = 4;
 pub struct Counters {
     values: Vec<(Counter, u64)>,
     recursion: u64,
+    damaged: u64,
 }
 
 impl Counters {
@@ -48,7 +51,7 @@ impl Counters {
     pub fn lost(&self) -> Vec<(&'static str, u64)> {
         let own = self.values.iter().filter(|(counter, _)| counter.is_loss());
         own.map(|(counter, value)| (counter.token(), *value))
-            .chain([(RECURSION, self.recursion)])
+            .chain([(RECURSION, self.recursion), (DAMAGED, self.damaged)])
             .collect()
     }
 
@@ -59,12 +62,12 @@ impl Counters {
     }
 }
 
-/// Reads the counters of all CPUs.
+/// Reads the counters of all CPUs; `damage` is what user space itself has counted.
 ///
 /// # Errors
 ///
 /// When the map cannot be read.
-pub fn read(ebpf: &mut Ebpf) -> Result<Counters> {
+pub fn read(ebpf: &mut Ebpf, damage: &Damage) -> Result<Counters> {
     let map = ebpf.map("COUNTERS").context("no map COUNTERS")?;
     let map: PerCpuArray<_, u64> = map.try_into()?;
     let sum = |counter: Counter| -> Result<u64> {
@@ -74,7 +77,8 @@ pub fn read(ebpf: &mut Ebpf) -> Result<Counters> {
     let values = Counter::ALL.iter().map(|counter| Ok((*counter, sum(*counter)?)));
     let values = values.collect::<Result<Vec<_>>>()?;
     let recursion = missed_transitions(ebpf, || sum(Counter::NestedTransitions))?;
-    Ok(Counters { values, recursion: recursion + missed_elsewhere(ebpf) })
+    let recursion = recursion + missed_elsewhere(ebpf);
+    Ok(Counters { values, recursion, damaged: damage.count() })
 }
 
 /// How often the kernel skipped the first program for transitions and the second one, which was run

@@ -12,13 +12,17 @@ use tcptrace_common::memory::NEAR_SOCKETS;
 use tcptrace_common::setting::{COUNT, Setting};
 
 use super::btf::Btf;
+use super::damage::Damage;
 use super::filter::KernelFilter;
 use super::histogram::{self, HistogramWish};
 use super::hooks::{Group, HOOKS, Hook, Status};
 use super::host::{Host, raise_descriptor_limit};
+use super::mini::Settler;
 use super::nested::Nested;
+use super::ring::Ring;
+use super::stacks::StackMaps;
 use super::tracefs::with_tracefs;
-use super::{census, counters, mini, observer, offsets, snapshot, symbols};
+use super::{census, counters, observer, offsets, snapshot, symbols};
 use crate::lifecycle::budget::{Budget, SMALLEST_RING};
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::key::By;
@@ -94,6 +98,8 @@ pub struct Kernel {
     /// Kernel struct fields that are absent here, `struct.member`; none of them required.
     pub absent_fields: Vec<String>,
     nested: Nested,
+    settler: Option<Settler>,
+    damage: Damage,
 }
 
 impl Kernel {
@@ -134,21 +140,25 @@ impl Kernel {
         let may_follow = settings[Setting::MiniTimer as usize] != 0;
         let hooks = attach(&mut ebpf, &btf, &types, wish, may_follow);
         let hooks = hooks.map_err(|error| explain(host, error))?;
+        let follows = |(hook, status): &(&Hook, Status)| {
+            hook.group == Group::MiniSockets && *status == Status::Attached
+        };
+        let settler = if hooks.iter().any(follows) { Settler::load(&mut ebpf) } else { None };
         let nested = match wish.wants(Group::Life) {
             true => Nested::load(&mut ebpf, &types),
             false => Nested::Settled,
         };
-        Ok(Self { ebpf, hooks, absent_fields, nested })
+        Ok(Self { ebpf, hooks, absent_fields, nested, settler, damage: Damage::default() })
     }
 
-    /// Has ends of mini-sockets told that the kernel side may not tell for long; see
-    /// [`mini::settle`].
+    /// Has ends of mini-sockets told that the kernel side has noted and not told yet; see
+    /// [`Settler::settle`].
     ///
     /// # Errors
     ///
     /// When the map cannot be read.
-    pub fn settle_ends(&mut self, before_ns: u64) -> Result<()> {
-        mini::settle(&mut self.ebpf, before_ns)
+    pub fn settle_ends(&self) -> Result<()> {
+        self.settler.as_ref().map_or(Ok(()), |settler| settler.settle(&self.ebpf))
     }
 
     /// Whether all that stacks cannot do without is attached: a rule of a program that was replaced
@@ -160,6 +170,24 @@ impl Kernel {
             hooks.any(|(hook, status)| hook.name == name && *status == Status::Attached)
         };
         is_there("exec") && is_there("fork")
+    }
+
+    /// Its transitions; see [`Ring`].
+    ///
+    /// # Errors
+    ///
+    /// When they were taken before.
+    pub fn ring(&mut self) -> Result<Ring> {
+        Ring::take(&mut self.ebpf, self.damage.clone())
+    }
+
+    /// Its stacks; see [`StackMaps`].
+    ///
+    /// # Errors
+    ///
+    /// When they were taken before.
+    pub fn stacks(&mut self) -> Result<StackMaps> {
+        StackMaps::take(&mut self.ebpf, self.damage.clone())
     }
 
     /// The loaded object, for what reads its maps and programs.
@@ -177,10 +205,17 @@ impl Kernel {
         super::filter::let_through(&mut self.ebpf, cookies)
     }
 
-    /// Attaches what is attached only once it is needed; see [`super::nested`]. To be asked again
-    /// after the time that is returned, or earlier.
-    pub fn tend(&mut self) -> Duration {
-        self.nested.tend(&mut self.ebpf)
+    /// Attaches what is attached only once it is needed, and brings to light what nothing else does;
+    /// see [`super::nested`] and [`super::mini`]. To be asked again after the time that is returned, or
+    /// earlier.
+    ///
+    /// # Errors
+    ///
+    /// When a map cannot be read.
+    pub fn tend(&mut self) -> Result<Duration> {
+        let left = self.nested.tend(&mut self.ebpf);
+        let Some(settler) = &mut self.settler else { return Ok(left) };
+        Ok(left.min(settler.tend(&self.ebpf)?))
     }
 
     /// The kernel side's counters; see [`counters::read`].
@@ -189,7 +224,7 @@ impl Kernel {
     ///
     /// When the map cannot be read.
     pub fn counters(&mut self) -> Result<counters::Counters> {
-        counters::read(&mut self.ebpf)
+        counters::read(&mut self.ebpf, &self.damage)
     }
 
     /// Dwells as counted so far; see [`histogram::read`].
@@ -365,8 +400,9 @@ fn attach(
         let mut hooks = Vec::new();
         for hook in wanted {
             let ready = match hook.group {
-                Group::MiniSockets if may_follow_minis => mini::load(ebpf),
-                Group::MiniSockets => Err(anyhow!("/proc/kallsyms does not show tw_timer_handler")),
+                Group::MiniSockets if !may_follow_minis => Err(anyhow!(
+                    "/proc/kallsyms does not show tw_timer_handler, or the kernel lacks fields"
+                )),
                 _ => Ok(()),
             };
             let status = match ready.and_then(|()| hook.attach(ebpf, btf, types)) {

@@ -3,6 +3,7 @@
 pub mod btf;
 pub mod census;
 pub mod counters;
+pub mod damage;
 pub mod diag;
 pub mod filter;
 pub mod histogram;

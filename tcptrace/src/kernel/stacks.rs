@@ -8,6 +8,7 @@ use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
 use tcptrace_common::stack::{ProcessEntry, STRANGERS_BUDGET};
 use tcptrace_common::unwind::{Rule, RuleKey};
 
+use super::damage::Damage;
 use super::plain::Plain;
 
 /// The kernel side of stacks: a ring to read, maps to write.
@@ -16,6 +17,8 @@ pub struct StackMaps {
     processes: HashMap<MapData, u32, Plain<ProcessEntry>>,
     rules: HashMap<MapData, Plain<RuleKey>, Plain<Rule>>,
     seen: HashMap<MapData, u64, u64>,
+    /// Where records count that are none.
+    pub damage: Damage,
 }
 
 impl StackMaps {
@@ -24,7 +27,7 @@ impl StackMaps {
     /// # Errors
     ///
     /// When they were taken before.
-    pub fn take(ebpf: &mut Ebpf) -> Result<Self> {
+    pub fn take(ebpf: &mut Ebpf, damage: Damage) -> Result<Self> {
         let mut map = |name: &str| ebpf.take_map(name).with_context(|| format!("no map {name}"));
         let mut strangers = Array::<_, Plain<ProcessEntry>>::try_from(map("STRANGERS")?)?;
         let full = ProcessEntry { budget: STRANGERS_BUDGET, ..ProcessEntry::default() };
@@ -34,6 +37,7 @@ impl StackMaps {
             processes: HashMap::try_from(map("PROCESSES")?)?,
             rules: HashMap::try_from(map("RULES")?)?,
             seen: HashMap::try_from(map("SEEN")?)?,
+            damage,
         })
     }
 

@@ -119,8 +119,6 @@ pub struct Summary {
     pub shown: u64,
     /// Transitions that the kernel does not make, see [`super::machine`]; shown all the same.
     pub odd: u64,
-    /// Records that could not be understood; not shown.
-    pub damaged: u64,
     /// What was lost: frozen token and count, zero counts included.
     pub lost: Vec<(Cow<'static, str>, u64)>,
     /// What this host lacks.

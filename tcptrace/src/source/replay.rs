@@ -10,6 +10,7 @@ use tcptrace_common::Wire as _;
 use super::Source;
 use super::recording::{Item, Reader};
 use crate::lifecycle::details::Details;
+use crate::lifecycle::event::{Event, Transition, decode};
 use crate::lifecycle::look::Sight;
 use crate::lifecycle::names::{fill_in, fill_in_stacks};
 use crate::lifecycle::report::{Degradation, Leak};
@@ -71,11 +72,14 @@ impl<R: Read> Replay<R> {
 }
 
 impl<R: Read> Source for Replay<R> {
-    fn look(&mut self, record: &mut dyn FnMut(&[u8])) -> Result<Option<Sight>> {
+    fn look(&mut self, each: &mut dyn FnMut(&Transition)) -> Result<Option<Sight>> {
         while let Some(item) = self.reader.next_item()? {
             let recorded = match item {
                 Item::Records(records) => {
-                    records.iter().for_each(|own| record(own.as_bytes()));
+                    for record in &records {
+                        let Event::Transition(transition) = decode(&mut record.as_bytes())?;
+                        each(&transition);
+                    }
                     continue;
                 }
                 Item::Look(recorded) => *recorded,

@@ -5,7 +5,6 @@ use std::future::pending;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use bytes::Buf as _;
 use tcptrace_common::counter::Counter;
 
 use crate::commands::held::held;
@@ -23,7 +22,6 @@ use crate::lifecycle::dwell::census::Ages;
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::key::By;
 use crate::lifecycle::dwell::selection::Selection;
-use crate::lifecycle::event::{self, Event};
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::report::Degradation;
 use crate::lifecycle::socket::State;
@@ -74,7 +72,7 @@ impl Source {
             kernel.let_through(&selection.held)?;
         }
         let stream = match streamed {
-            true => Some(Stream { ring: Ring::take(kernel.ebpf())?, dwells: Dwells::streamed() }),
+            true => Some(Stream { ring: kernel.ring()?, dwells: Dwells::streamed() }),
             false => None,
         };
         let mut notices = Notices::of_hooks(&kernel);
@@ -111,26 +109,22 @@ impl Source {
     }
 
     /// See [`Kernel::tend`].
-    pub fn tend(&mut self) -> Duration {
+    ///
+    /// # Errors
+    ///
+    /// When a map cannot be read.
+    pub fn tend(&mut self) -> Result<Duration> {
         self.kernel.tend()
     }
 
     /// Takes up all dwells that have come.
     pub fn drain(&mut self) {
         let Some(Stream { ring, dwells }) = &mut self.stream else { return };
-        let mut damaged = None;
-        ring.drain(|record| match event::decode(&mut record.chunk()) {
-            Ok(Event::Transition(transition)) => {
-                if !transition.is_birth() && self.selection.keeps(&transition) {
-                    dwells.add(&transition, self.by);
-                }
+        ring.drain(|transition| {
+            if !transition.is_birth() && self.selection.keeps(transition) {
+                dwells.add(transition, self.by);
             }
-            Err(error) => damaged = Some(error),
         });
-        if let Some(error) = damaged {
-            self.notices.add("damaged-record", &format!("{error:#}; the record is left out"));
-            self.notices.say();
-        }
     }
 
     /// All dwells so far.
@@ -139,7 +133,7 @@ impl Source {
     ///
     /// When the kernel side's counts cannot be read.
     pub fn dwells(&mut self) -> Result<Dwells> {
-        self.kernel.settle_ends(u64::MAX)?;
+        self.kernel.settle_ends()?;
         self.drain();
         if let Some(stream) = &self.stream {
             return Ok(stream.dwells.clone());

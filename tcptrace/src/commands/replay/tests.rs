@@ -10,6 +10,7 @@ use crate::commands::plan::{Color, Format, OutputPlan, ReplayPlan};
 use crate::lifecycle::budget::Budget;
 use crate::lifecycle::by::By;
 use crate::lifecycle::cause::Kind;
+use crate::lifecycle::event::{Event, Transition, decode};
 use crate::lifecycle::look::{Look, Sight};
 use crate::lifecycle::report::Leak;
 use crate::lifecycle::weight::Weight;
@@ -28,9 +29,10 @@ struct Made {
 }
 
 impl Source for Made {
-    fn look(&mut self, each: &mut dyn FnMut(&[u8])) -> Result<Option<Sight>> {
+    fn look(&mut self, each: &mut dyn FnMut(&Transition)) -> Result<Option<Sight>> {
         let Some((dwell, mut look)) = self.looks.pop_front() else { return Ok(None) };
-        each(record(5, dwell).as_bytes());
+        let Event::Transition(transition) = decode(&mut record(5, dwell).as_bytes())?;
+        each(&transition);
         look.keep_namespaces(&self.netns);
         Ok(Some(Sight { findings: look.find(self.min_age_ns), look }))
     }
@@ -68,7 +70,7 @@ fn recording() -> Vec<u8> {
     };
     let mut writer = Writer::begin(&mut bytes, &header).unwrap();
     for (dwell, look) in looks() {
-        writer.event(record(5, dwell).as_bytes()).unwrap();
+        writer.event(&record(5, dwell)).unwrap();
         assert!(writer.look(&look, &named(&look)).unwrap());
     }
     writer.finish().unwrap();

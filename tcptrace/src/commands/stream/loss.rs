@@ -81,9 +81,6 @@ pub fn closing_words(summary: &Summary) -> String {
     for (token, count) in summary.lost.iter().filter(|(_, count)| *count > 0) {
         words.push_str(&format!(", {token} {}", grouped(*count)));
     }
-    if summary.damaged > 0 {
-        words.push_str(&format!(", {} damaged", grouped(summary.damaged)));
-    }
     words
 }
 

@@ -49,7 +49,6 @@ pub fn run(plan: &StreamPlan, path: &Path, out: &mut dyn Write) -> Result<Outcom
         events,
         shown,
         odd,
-        damaged: 0,
         lost: recorded.events.lost().to_vec(),
         degradations: recorded.lacks,
     };

@@ -10,7 +10,7 @@ use crate::commands::clock::{monotonic_ns, wall_ns};
 use crate::commands::openers::Openers;
 use crate::kernel::counters::Counters;
 use crate::kernel::ring::Ring;
-use crate::lifecycle::event::{Event, Transition, decode};
+use crate::lifecycle::event::Transition;
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::machine::Class;
 use crate::lifecycle::report::Degradation;
@@ -48,7 +48,6 @@ pub struct Trace {
     block: Vec<u8>,
     shown: u64,
     odd: u64,
-    damaged: u64,
 }
 
 impl Trace {
@@ -63,7 +62,7 @@ impl Trace {
     ) -> Self {
         let openers = filter.is_about_processes().then(|| Openers::new(held));
         let block = Vec::with_capacity(BLOCK + BATCH * 1024);
-        Self { frame, filter, openers, lines, block, shown: 0, odd: 0, damaged: 0 }
+        Self { frame, filter, openers, lines, block, shown: 0, odd: 0 }
     }
 
     /// Writes what comes before the lines.
@@ -86,7 +85,7 @@ impl Trace {
         let mut state = Taken::Nothing;
         self.set_clock();
         loop {
-            let count = ring.take_up(BATCH, |record| self.record(record));
+            let count = ring.take_up(BATCH, |transition| self.transition(transition));
             if self.block.len() >= BLOCK {
                 self.write(out)?;
             }
@@ -135,16 +134,6 @@ impl Trace {
         let offset = wall_ns().saturating_sub(monotonic_ns());
         if offset.abs_diff(self.frame.wall_offset_ns) > CLOCK_SLACK_NS {
             self.frame.wall_offset_ns = offset;
-        }
-    }
-
-    fn record(&mut self, mut record: &[u8]) {
-        match decode(&mut record) {
-            Ok(Event::Transition(transition)) => self.transition(&transition),
-            Err(error) => {
-                self.damaged += 1;
-                log::debug!("{error:#}; the record is left out");
-            }
         }
     }
 
@@ -198,7 +187,6 @@ impl Trace {
             events: counters.transitions(),
             shown: self.shown,
             odd: self.odd,
-            damaged: self.damaged,
             lost: counters.losses(),
             degradations: lacks.to_vec(),
         }

@@ -151,7 +151,6 @@ pub fn summary() -> Summary {
         events: 20,
         shown: 12,
         odd: 1,
-        damaged: 2,
         lost: vec![("ring_full".into(), 3), ("memory_full".into(), 0)],
         degradations: vec![Degradation { token: "no-accept".into(), sentence: "…".into() }],
     }

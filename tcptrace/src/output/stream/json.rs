@@ -123,7 +123,6 @@ struct SummaryObject<'a> {
     events: u64,
     shown: u64,
     odd: u64,
-    damaged: u64,
     lost: BTreeMap<&'a str, u64>,
     degradations: Vec<&'a str>,
 }
@@ -140,7 +139,6 @@ impl<'a> SummaryObject<'a> {
             events: summary.events,
             shown: summary.shown,
             odd: summary.odd,
-            damaged: summary.damaged,
             lost: summary.lost.iter().map(|(token, count)| (token.as_ref(), *count)).collect(),
             degradations: summary.degradations.iter().map(|lack| lack.token.as_ref()).collect(),
         }

@@ -2,7 +2,6 @@
 //! census shows, a connection from connect() to the end of TIME_WAIT and its other end, which leaks, a
 //! refused connect(), and a reset.
 
-use tcptrace_common::Wire as _;
 use tcptrace_common::census::{CensusMemory, CensusRow, census_flag};
 use tcptrace_common::memory::{Task, Tuple, role};
 use tcptrace_common::record::{DWELL_UNKNOWN, TransitionRecord, bound, kind, transition_flag};
@@ -144,7 +143,7 @@ fn recording() -> Vec<u8> {
     census().iter().for_each(|own| writer.counted(own).unwrap());
     writer.end_census(7 * MS).unwrap();
     for (now, events) in [(1, early), (61, late)] {
-        events.iter().for_each(|own| writer.event(own.as_bytes()).unwrap());
+        events.iter().for_each(|own| writer.event(own).unwrap());
         let look = look(now, vec![leaking(22, now, now)]);
         assert!(writer.look(&look, &named(&look)).unwrap());
     }

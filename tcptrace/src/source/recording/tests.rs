@@ -25,15 +25,15 @@ fn sample() -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = Writer::begin(&mut bytes, &Header::new(BOOT * SECOND, 0)).unwrap();
     writer.begin_census().unwrap();
-    writer.event(record(7).as_bytes()).unwrap();
+    writer.event(&record(7)).unwrap();
     [counted(1, true), counted(2, false)].iter().for_each(|own| writer.counted(own).unwrap());
     writer.end_census(8).unwrap();
     for (now, ages) in [(100, &[90, 5][..]), (105, &[95, 10, 1])] {
-        writer.event(record(now).as_bytes()).unwrap();
+        writer.event(&record(now)).unwrap();
         let look = leaks(now, ages);
         assert!(writer.look(&look, &named(&look)).unwrap());
     }
-    writer.event(record(1).as_bytes()).unwrap();
+    writer.event(&record(1)).unwrap();
     let (totals, written) = writer.finish().unwrap();
     assert_eq!((totals.events, totals.looks), (4, 2));
     assert_eq!(written, bytes.len() as u64);
@@ -324,7 +324,7 @@ fn a_disk_that_fills_up_is_an_error_and_leaves_whole_frames() {
         let mut out = &mut disk[..];
         let written = Writer::begin(&mut out, &Header::new(0, 0)).and_then(|mut writer| {
             let look = leaks(100, &[90, 5]);
-            writer.event(record(1).as_bytes())?;
+            writer.event(&record(1))?;
             (0..100).try_for_each(|_| writer.look(&look, &named(&look)).map(|_| ()))?;
             writer.finish().map(|_| ())
         });

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tcptrace_common::Wire as _;
 use tcptrace_common::memory::SocketMemory;
+use tcptrace_common::record::TransitionRecord;
 use tcptrace_common::row::{HolderRow, SocketRow};
 
 use super::counted::{self, CensusHead};
@@ -55,7 +56,8 @@ impl<W: Write> Writer<W> {
     /// # Errors
     ///
     /// When a full frame cannot be written.
-    pub fn event(&mut self, record: &[u8]) -> io::Result<()> {
+    pub fn event(&mut self, record: &TransitionRecord) -> io::Result<()> {
+        let record = record.as_bytes();
         let length = u16::try_from(record.len()).map_err(io::Error::other)?;
         self.events.extend_from_slice(&length.to_le_bytes());
         self.events.extend_from_slice(record);
