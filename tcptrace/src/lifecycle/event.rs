@@ -100,23 +100,30 @@ pub fn decode(record: &mut impl Buf) -> Result<Event> {
     ensure!(record.has_remaining(), "an empty record");
     ensure!(record.chunk().len() == record.remaining(), "a record in pieces");
     let event = match record.chunk().first().copied().unwrap_or_default() {
-        kind::TRANSITION => Event::Transition(transition(record.chunk())?),
+        kind::TRANSITION => {
+            let record = TransitionRecord::from_bytes(record.chunk());
+            Event::Transition(record.context("a record is cut short")?.try_into()?)
+        }
         other => bail!("a record of unknown kind {other}"),
     };
     record.advance(record.remaining());
     Ok(event)
 }
 
-fn transition(bytes: &[u8]) -> Result<Transition> {
-    let record = TransitionRecord::from_bytes(bytes).context("a record is cut short")?;
-    ensure!(record.bound <= bound::AT_MOST, "a bound of unknown kind {}", record.bound);
-    let state = |number| State::from_kernel(number).with_context(|| format!("state {number}"));
-    Ok(Transition {
-        from: state(record.from)?,
-        to: state(record.to)?,
-        dwell_ns: (record.dwell_ns != DWELL_UNKNOWN).then_some(record.dwell_ns),
-        record,
-    })
+impl TryFrom<TransitionRecord> for Transition {
+    type Error = anyhow::Error;
+
+    fn try_from(record: TransitionRecord) -> Result<Self> {
+        ensure!(record.kind == kind::TRANSITION, "a record of unknown kind {}", record.kind);
+        ensure!(record.bound <= bound::AT_MOST, "a bound of unknown kind {}", record.bound);
+        let state = |number| State::from_kernel(number).with_context(|| format!("state {number}"));
+        Ok(Self {
+            from: state(record.from)?,
+            to: state(record.to)?,
+            dwell_ns: (record.dwell_ns != DWELL_UNKNOWN).then_some(record.dwell_ns),
+            record,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -135,13 +135,11 @@ impl Summary {
 
 #[cfg(test)]
 mod tests {
-    use tcptrace_common::Wire as _;
     use tcptrace_common::memory::{Tuple, role};
     use tcptrace_common::record::{TransitionRecord, kind};
     use tcptrace_common::tcp::{AF_INET, AF_INET6, state};
 
     use super::*;
-    use crate::lifecycle::event::{Event, decode};
 
     const FRAME: Frame = Frame { started_ns: 100, wall_offset_ns: 1000 };
 
@@ -167,7 +165,7 @@ mod tests {
     }
 
     fn line(record: &TransitionRecord) -> Line {
-        let Event::Transition(transition) = decode(&mut record.as_bytes()).unwrap();
+        let transition = (*record).try_into().unwrap();
         FRAME.line(&transition)
     }
 

@@ -5,12 +5,11 @@ use std::io::Read;
 use std::sync::Arc;
 
 use anyhow::Result;
-use tcptrace_common::Wire as _;
 
 use super::Source;
 use super::recording::{Item, Reader};
 use crate::lifecycle::details::Details;
-use crate::lifecycle::event::{Event, Transition, decode};
+use crate::lifecycle::event::Transition;
 use crate::lifecycle::look::Sight;
 use crate::lifecycle::names::{fill_in, fill_in_stacks};
 use crate::lifecycle::report::{Degradation, Leak};
@@ -76,9 +75,8 @@ impl<R: Read> Source for Replay<R> {
         while let Some(item) = self.reader.next_item()? {
             let recorded = match item {
                 Item::Records(records) => {
-                    for record in &records {
-                        let Event::Transition(transition) = decode(&mut record.as_bytes())?;
-                        each(&transition);
+                    for record in records {
+                        each(&record.try_into()?);
                     }
                     continue;
                 }

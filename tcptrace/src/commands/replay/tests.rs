@@ -3,14 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tcptrace_common::Wire as _;
-
 use super::*;
 use crate::commands::plan::{Color, Format, OutputPlan, ReplayPlan};
 use crate::lifecycle::budget::Budget;
 use crate::lifecycle::by::By;
 use crate::lifecycle::cause::Kind;
-use crate::lifecycle::event::{Event, Transition, decode};
+use crate::lifecycle::event::Transition;
 use crate::lifecycle::look::{Look, Sight};
 use crate::lifecycle::report::Leak;
 use crate::lifecycle::weight::Weight;
@@ -31,8 +29,7 @@ struct Made {
 impl Source for Made {
     fn look(&mut self, each: &mut dyn FnMut(&Transition)) -> Result<Option<Sight>> {
         let Some((dwell, mut look)) = self.looks.pop_front() else { return Ok(None) };
-        let Event::Transition(transition) = decode(&mut record(5, dwell).as_bytes())?;
-        each(&transition);
+        each(&record(5, dwell).try_into()?);
         look.keep_namespaces(&self.netns);
         Ok(Some(Sight { findings: look.find(self.min_age_ns), look }))
     }

@@ -5,14 +5,13 @@ use std::io::Read;
 use std::vec;
 
 use anyhow::Result;
-use tcptrace_common::Wire as _;
 use tcptrace_common::record::TransitionRecord;
 use tcptrace_common::tcp::state;
 
 use super::header::Header;
 use super::reader::{Item, Reader};
 use crate::lifecycle::census::Counted;
-use crate::lifecycle::event::{self, Event};
+use crate::lifecycle::event::Event;
 use crate::lifecycle::look::Look;
 use crate::lifecycle::rows::SocketNow;
 
@@ -92,8 +91,8 @@ impl<R: Read> Events<R> {
     fn next_moment(&mut self) -> Result<Option<Moment>> {
         loop {
             if let Some(record) = self.batch.next() {
-                return event::decode(&mut record.as_bytes())
-                    .map(|event| Some(Moment::Event(event)));
+                let transition = record.try_into()?;
+                return Ok(Some(Moment::Event(Event::Transition(transition))));
             }
             return Ok(match self.reader.next_item()? {
                 Some(Item::Records(records)) => {
