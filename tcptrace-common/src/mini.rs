@@ -67,14 +67,12 @@ pub struct MiniEnd {
     pub time_ns: u64,
     /// Latest moment at which TIME_WAIT can have begun, ns; 0: it has been told, or is not there.
     pub time_wait_ns: u64,
-    /// Inode number of the network namespace.
-    pub netns: u32,
     /// State at the end: FIN_WAIT2 or TIME_WAIT.
     pub substate: u8,
     /// 1: time was up.
     pub expired: u8,
     /// Padding.
-    pub pad: [u8; 2],
+    pub pad: [u8; 6],
     /// What is remembered of the connection. [`SocketMemory::state`] is the state that was told
     /// last, 0 where the mini-socket is older than the trace.
     pub memory: SocketMemory,

@@ -196,9 +196,6 @@ fn of_full(sk: Sock, cookie: u64) -> Option<CensusMemory> {
 
 #[inline(always)]
 fn of_mini(sk: Sock, cookie: u64) -> Option<CensusMemory> {
-    if cookie == 0 {
-        return None;
-    }
     let own = table::find(sk.key(), cookie)?;
     Some(now(own.since_ns, own.opener, [own.state, own.role, own.flags]))
 }

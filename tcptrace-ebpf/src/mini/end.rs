@@ -54,7 +54,7 @@ pub fn timer_cancelled(mini: Option<Mini>) {
 pub fn settle() -> Option<()> {
     let end = last_end().filter(|end| end.sk != 0)?;
     let mini = Mini::at(end.sk);
-    let own = find(mini, end.memory.cookie).filter(|own| table::mark(own) & ENDING != 0);
+    let own = table::find(end.sk, end.memory.cookie).filter(|own| table::mark(own) & ENDING != 0);
     let mark = own.as_ref().map_or(0, |own| table::mark(own));
     let waits = mini.waits(end.memory.cookie);
     if waits || mark & AGAIN != 0 {
@@ -81,12 +81,6 @@ fn last_end() -> Option<&'static mut MiniEnd> {
     MINI_ENDS.get_ptr_mut(0).map(|end| unsafe { &mut *end })
 }
 
-/// Those without a cookie, which are older than the trace, have no place.
-#[inline(always)]
-fn find(mini: Mini, cookie: u64) -> Option<&'static mut MiniMemory> {
-    if cookie == 0 { None } else { table::find(mini.key(), cookie) }
-}
-
 #[inline(always)]
 fn note(mini: Mini) -> Option<()> {
     let end = last_end()?;
@@ -108,7 +102,6 @@ fn note(mini: Mini) -> Option<()> {
     if end.memory.netns == 0 {
         end.memory.netns = mini.sock().netns();
     }
-    end.netns = end.memory.netns;
     end.time_wait_ns = if end.has_moved() {
         latest_time_wait(end.memory.since_ns, now, jiffies, expires)
     } else {
@@ -124,7 +117,7 @@ fn note(mini: Mini) -> Option<()> {
 fn recall(mini: Mini, cookie: u64, memory: &mut SocketMemory) -> bool {
     clear(memory);
     memory.cookie = cookie;
-    if let Some(own) = find(mini, cookie) {
+    if let Some(own) = table::find(mini.key(), cookie) {
         let mark = table::mark(own);
         let marked = if mark & ENDING == 0 { ENDING } else { AGAIN };
         if !table::change(own, mark, mark | marked) {

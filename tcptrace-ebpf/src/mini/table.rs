@@ -52,15 +52,20 @@ pub fn put(key: u64, memory: &SocketMemory) -> Option<&'static mut MiniMemory> {
     Some(own)
 }
 
-/// What is remembered for the mini-socket with this cookie at this address.
+/// What is remembered for the mini-socket with this cookie at this address. Those without a cookie,
+/// which are older than the trace, have no place.
 #[inline(always)]
 pub fn find(key: u64, cookie: u64) -> Option<&'static mut MiniMemory> {
-    let own = match place(key, |slot, key| holds(slot, key, cookie)) {
-        Some(own) => own,
-        None if is_any_far() => MINIS_FAR.get_ptr_mut(key).map(reference)?,
-        None => return None,
-    };
-    (own.cookie == cookie).then_some(own)
+    if cookie == 0 {
+        return None;
+    }
+    match place(key, |slot, key| holds(slot, key, cookie)) {
+        Some(own) => Some(own),
+        None if is_any_far() => {
+            MINIS_FAR.get_ptr_mut(key).map(reference).filter(|own| own.cookie == cookie)
+        }
+        None => None,
+    }
 }
 
 /// Forgets it.
