@@ -7,6 +7,8 @@ use anyhow::{Context, Result, ensure};
 pub const SECOND: i64 = 1_000_000_000;
 /// Nanoseconds in one millisecond.
 pub const MILLI: i64 = 1_000_000;
+/// The wall clock may have been set by so much between two lines.
+pub const CLOCK_SET: i64 = 2 * MILLI;
 
 /// `CLOCK_MONOTONIC` now, in nanoseconds. The same in every process of the host.
 pub fn monotonic_ns() -> i64 {

@@ -1,17 +1,20 @@
 //! Records that no program of the tool has written: put into its ring by a program of ours.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
 use anyhow::{Context as _, Result, ensure};
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_insn, bpf_prog_type};
+use aya_obj::generated::{bpf_cmd, bpf_prog_type};
 
 use crate::bpf;
+use crate::bpf_call::{attributes, call, load};
 
 /// Puts one word as a record into the ring of this name of a tcptrace that runs.
 pub fn put(pid: u32, ring: &str, word: i32) -> Result<()> {
     let ring = bpf::map_of(pid, ring)?;
-    let program = load(&writer(ring.fd().as_fd().as_raw_fd(), word)).context("load the forger")?;
+    let kind = bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT as u32;
+    let program = writer(ring.fd().as_fd().as_raw_fd(), word);
+    let program = load(&program, |load| load.prog_type = kind).context("load the forger")?;
     let answer = run(&program).context("run the forger")?;
     ensure!(answer == 0, "the ring took nothing: {}", answer.cast_signed());
     Ok(())
@@ -41,34 +44,11 @@ fn writer(ring: i32, word: i32) -> [u64; 9] {
     ]
 }
 
-fn load(program: &[u64]) -> io::Result<OwnedFd> {
-    // SAFETY: a union of integers, for which zeros are values.
-    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
-    const { assert!(size_of::<bpf_insn>() == size_of::<u64>()) };
-    // SAFETY: this member of the union is written and read as itself.
-    let load = unsafe { &mut attr.__bindgen_anon_3 };
-    load.prog_type = bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT as u32;
-    load.insns = program.as_ptr() as u64;
-    load.insn_cnt = program.len() as u32;
-    load.license = c"GPL".as_ptr() as u64;
-    let fd = call(bpf_cmd::BPF_PROG_LOAD, &mut attr)?;
-    // SAFETY: the command returns a new descriptor that nobody else owns.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
 /// What the program answers.
 fn run(program: &OwnedFd) -> io::Result<u32> {
-    // SAFETY: a union of integers, for which zeros are values.
-    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+    let mut attr = attributes();
     attr.test.prog_fd = program.as_raw_fd() as u32;
     call(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr)?;
     // SAFETY: the command writes this member.
     Ok(unsafe { attr.test.retval })
-}
-
-fn call(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
-    let size = size_of_val(attr);
-    // SAFETY: `attr` and what it points to outlive the call, and the size is its size.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attr, size) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as i32) }
 }

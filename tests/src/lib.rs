@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod bpf;
+pub mod bpf_call;
 pub mod case;
 pub mod churn;
 pub mod clock;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use tcptrace_tests::clock::CLOCK_SET;
 use tcptrace_tests::netns::NetPair;
 use tcptrace_tests::scenario::Scenario;
 use tcptrace_tests::stream::{Stream, time_of};
@@ -14,9 +15,6 @@ const CONNECTIONS: u64 = 300;
 /// Children that other tests' servers have born when the trace ends: their births are told with
 /// their next transitions, of which there are none.
 const UNTOLD: u64 = 50;
-
-/// The wall clock may have been set by so much between two lines.
-const CLOCK_NS: u64 = 2_000_000;
 
 #[test]
 fn what_finds_no_room_is_counted() -> Result<()> {
@@ -57,7 +55,10 @@ fn exact_dwells(objects: &[Value]) -> Result<()> {
             Some(dwell) => {
                 let (state, since) = entered.get(&cookie).with_context(|| line.to_string())?;
                 ensure!(line["from"] == state.as_str(), "{line}: entered {state}");
-                ensure!((now - dwell).abs_diff(*since) <= CLOCK_NS, "{line}: entered at {since}");
+                ensure!(
+                    (now - dwell).abs_diff(*since) <= CLOCK_SET.unsigned_abs(),
+                    "{line}: entered at {since}"
+                );
                 exact += 1;
             }
         }

@@ -1,30 +1,46 @@
 //! Closed sockets, which live on as mini-sockets in FIN_WAIT2 and TIME_WAIT: what `stream` says of
 //! states that no tracepoint tells of.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
-use tcptrace_tests::clock::{MILLI, monotonic_ns, wall_of};
+use tcptrace_tests::clock::{CLOCK_SET, MILLI, monotonic_ns, wall_of};
 use tcptrace_tests::netns::{NetPair, Netns};
-use tcptrace_tests::puppet::Puppet;
+use tcptrace_tests::puppet::{Moment, Puppet};
 use tcptrace_tests::stream::{Life, Stream, Which, time_of};
 use tcptrace_tests::wait::{patience, until_within};
 
-/// The wall clock may have been set by so much between two lines.
-const CLOCK: i64 = 2 * MILLI;
 /// Coarseness of the bound: a jiffy at 100 a second, twice.
 const JIFFIES: i64 = 20 * MILLI;
 
+/// A connection that its client has closed and its server has not.
+struct HalfClosed {
+    server: Puppet,
+    client: Puppet,
+    /// Where the server listens.
+    at: SocketAddr,
+    /// When the client closed it.
+    closed: Moment,
+}
+
+impl HalfClosed {
+    fn new(pair: &NetPair) -> Result<Self> {
+        let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
+        let at = server.listen(SocketAddr::new(pair.a.v4.into(), 0), 16)?;
+        client.connect(at)?;
+        server.act("accept")?;
+        let closed = client.act("close")?;
+        Ok(Self { server, client, at, closed })
+    }
+}
+
 /// The client closes, the server answers after a while.
 fn closed_after(pair: &NetPair, stream: &mut Stream, pause: Duration) -> Result<(Life, i64, i64)> {
-    let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
-    let at = server.listen(std::net::SocketAddr::new(pair.a.v4.into(), 0), 16)?;
-    client.connect(at)?;
-    server.act("accept")?;
-    let closed = client.act("close")?;
+    let HalfClosed { mut server, client, at, closed } = HalfClosed::new(pair)?;
     sleep(pause);
     let answered = server.act("close")?;
     let asked = Which::of(&pair.b, "active")?.to(at);
@@ -89,12 +105,8 @@ fn no_fin_at_all() -> Result<()> {
     let pair = NetPair::new()?;
     pair.b.set("net.ipv4.tcp_fin_timeout", "1")?;
     let mut stream = Stream::of(&pair)?;
-    let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
-    let at = server.listen(std::net::SocketAddr::new(pair.a.v4.into(), 0), 16)?;
-    client.connect(at)?;
-    server.act("accept")?;
-    client.act("close")?;
-    let life = stream.life(&Which::of(&pair.b, "active")?.to(at))?;
+    let own = HalfClosed::new(&pair)?;
+    let life = stream.life(&Which::of(&pair.b, "active")?.to(own.at))?;
     life.expect("CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE", "timeout")?;
     let line = life.leaving("FIN_WAIT2")?;
     let exact = dwell(line, "dwell_ns").with_context(|| format!("not exact: {line}"))?;
@@ -126,7 +138,7 @@ fn ended_by_its_successor() -> Result<()> {
     pair.b.set("net.ipv4.ip_local_port_range", "40000 40000")?;
     let mut stream = Stream::of(&pair)?;
     let mut server = Puppet::new(&pair.a)?;
-    let at = server.listen(std::net::SocketAddr::new(pair.a.v4.into(), 0), 16)?;
+    let at = server.listen(SocketAddr::new(pair.a.v4.into(), 0), 16)?;
     let mut client = Puppet::new(&pair.b)?;
     let from = client.connect(at)?;
     server.act("accept")?;
@@ -169,11 +181,7 @@ fn seconds_left(ns: &Netns) -> Result<Option<u64>> {
 fn a_fin_that_comes_again() -> Result<()> {
     let pair = NetPair::new()?;
     let mut stream = Stream::of(&pair)?;
-    let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
-    let at = server.listen(std::net::SocketAddr::new(pair.a.v4.into(), 0), 16)?;
-    client.connect(at)?;
-    server.act("accept")?;
-    client.act("close")?;
+    let HalfClosed { mut server, client, at, .. } = HalfClosed::new(&pair)?;
     let nobody = ["neighbour", "replace", &at.ip().to_string(), "lladdr", "02:00:00:00:00:09"];
     pair.b.ip(&[&nobody[..], &["dev", "veth0", "nud", "permanent"]].concat())?;
     server.act("close")?;
@@ -193,7 +201,7 @@ fn a_fin_that_comes_again() -> Result<()> {
     drop((client, server, pair));
     let life = stream.life(&asked)?;
     let (told, slack) = in_time_wait(life.last())?;
-    let least = wall_of(before) - entered - slack - CLOCK;
+    let least = wall_of(before) - entered - slack - CLOCK_SET;
     ensure!(told >= least, "{told} ns in TIME_WAIT, not {least} and more: {life:?}");
     Ok(())
 }
@@ -205,11 +213,7 @@ fn one_from_before_the_trace() -> Result<()> {
     // It must outlive the start of the trace, which takes long on an emulated machine.
     let seconds = (8 * patience()).to_string();
     pair.b.set("net.ipv4.tcp_fin_timeout", &seconds)?;
-    let (mut server, mut client) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
-    let at = server.listen(std::net::SocketAddr::new(pair.a.v4.into(), 0), 16)?;
-    client.connect(at)?;
-    server.act("accept")?;
-    client.act("close")?;
+    let own = HalfClosed::new(&pair)?;
     let mut stream = Stream::of(&pair)?;
     let netns = pair.b.inode()?;
     // Without a cookie, where nobody has asked for one while the socket lived.
@@ -218,7 +222,7 @@ fn one_from_before_the_trace() -> Result<()> {
         Ok(lines.into_iter().find(|line| line["netns"] == netns && line["role"] == "unknown"))
     })?;
     let is_to = |port: u16, addr: &str| line["remote_port"] == port && line["remote_addr"] == addr;
-    ensure!(is_to(at.port(), &at.ip().to_string()), "{line}");
+    ensure!(is_to(own.at.port(), &own.at.ip().to_string()), "{line}");
     ensure!((&line["from"], &line["to"]) == (&"FIN_WAIT2".into(), &"CLOSE".into()), "{line}");
     for field in ["dwell_ns", "dwell_min_ns", "dwell_max_ns", "pid", "comm"] {
         ensure!(line[field].is_null(), "{field} cannot be known: {line}");

@@ -1,11 +1,12 @@
 //! An empty program on the tracepoint: the floor, which nothing attached can beat.
 
 use std::io;
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use anyhow::{Context as _, Result};
 use aya_obj::btf::{Btf, BtfKind};
-use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_insn, bpf_prog_type};
+use aya_obj::generated::{bpf_attach_type, bpf_cmd, bpf_prog_type};
+use tcptrace_tests::bpf_call;
 
 /// `r0 = 0; exit` in BPF's encoding (RFC 9669).
 const PROGRAM: [u64; 2] = [0xb7, 0x95];
@@ -29,34 +30,15 @@ impl Empty {
 }
 
 fn load(point: u32) -> io::Result<OwnedFd> {
-    // SAFETY: a union of integers, for which zeros are values.
-    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
-    const { assert!(size_of::<bpf_insn>() == size_of::<u64>()) };
-    // SAFETY: this member of the union is written and read as itself.
-    let load = unsafe { &mut attr.__bindgen_anon_3 };
-    load.prog_type = bpf_prog_type::BPF_PROG_TYPE_TRACING as u32;
-    load.expected_attach_type = bpf_attach_type::BPF_TRACE_RAW_TP as u32;
-    load.attach_btf_id = point;
-    load.insns = PROGRAM.as_ptr() as u64;
-    load.insn_cnt = PROGRAM.len() as u32;
-    load.license = c"GPL".as_ptr() as u64;
-    bpf(bpf_cmd::BPF_PROG_LOAD, &attr)
+    bpf_call::load(&PROGRAM, |load| {
+        load.prog_type = bpf_prog_type::BPF_PROG_TYPE_TRACING as u32;
+        load.expected_attach_type = bpf_attach_type::BPF_TRACE_RAW_TP as u32;
+        load.attach_btf_id = point;
+    })
 }
 
 fn attach(program: &OwnedFd) -> io::Result<OwnedFd> {
-    use std::os::fd::AsRawFd as _;
-    // SAFETY: a union of integers, for which zeros are values.
-    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+    let mut attr = bpf_call::attributes();
     attr.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
-    bpf(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &attr)
-}
-
-fn bpf(command: bpf_cmd, attr: &bpf_attr) -> io::Result<OwnedFd> {
-    // SAFETY: `attr` and what it points to outlive the call, and the size is its size.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, command, attr, size_of_val(attr)) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: both commands return a new descriptor that nobody else owns.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+    bpf_call::new_descriptor(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
 }
