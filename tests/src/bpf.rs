@@ -40,13 +40,7 @@ impl Object {
 
 /// Every object that a process holds open, from its `/proc/PID/fdinfo`.
 pub fn held_by(pid: u32) -> Result<Vec<Object>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))?.flatten() {
-        let Ok(text) = fs::read_to_string(entry.path()) else {
-            continue;
-        };
-        found.extend(object(&text));
-    }
+    let mut found: Vec<_> = fdinfo(pid)?.filter_map(|text| object(&text)).collect();
     found.sort();
     found.dedup();
     Ok(found)
@@ -55,9 +49,8 @@ pub fn held_by(pid: u32) -> Result<Vec<Object>> {
 /// Memory of the maps that a process holds open, in bytes, as the kernel charges it.
 pub fn map_memory(pid: u32) -> Result<u64> {
     let mut maps: BTreeMap<u32, u64> = BTreeMap::new();
-    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))?.flatten() {
-        let text = fs::read_to_string(entry.path()).unwrap_or_default();
-        if let (Some(Object::Map(id)), Some(bytes)) = (object(&text), number(&text, "memlock:")) {
+    for text in fdinfo(pid)? {
+        if let (Some(Object::Map(id)), Some(bytes)) = (object(&text), value(&text, "memlock:")) {
             maps.insert(id, bytes);
         }
     }
@@ -66,12 +59,7 @@ pub fn map_memory(pid: u32) -> Result<u64> {
 
 /// How often the kernel skipped any program of a process because it was at work already.
 pub fn skipped(pid: u32) -> Result<u64> {
-    let mut all = 0;
-    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))?.flatten() {
-        let text = fs::read_to_string(entry.path()).unwrap_or_default();
-        all += number(&text, "recursion_misses:").unwrap_or(0);
-    }
-    Ok(all)
+    Ok(fdinfo(pid)?.filter_map(|text| value::<u64>(&text, "recursion_misses:")).sum())
 }
 
 /// A counter of the kernel side of a tcptrace that runs, over all CPUs.
@@ -92,14 +80,51 @@ pub fn map_of(pid: u32, name: &str) -> Result<MapData> {
     bail!("process {pid} has no map {name}")
 }
 
-fn number<T: FromStr>(fdinfo: &str, key: &str) -> Option<T> {
+/// A link that a process holds open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its kind, in the kernel's words.
+    pub kind: String,
+    /// The id of its program.
+    pub program: u32,
+    /// The name of the tracepoint, where it is on one.
+    pub point: String,
+}
+
+/// Every link that a process holds open, in the order of its descriptors.
+pub fn links_of(pid: u32) -> Result<Vec<Link>> {
+    Ok(fdinfo(pid)?.filter_map(|text| link(&text)).collect())
+}
+
+fn link(fdinfo: &str) -> Option<Link> {
+    Some(Link {
+        kind: value(fdinfo, "link_type:")?,
+        program: value(fdinfo, "prog_id:")?,
+        point: value(fdinfo, "tp_name:").unwrap_or_default(),
+    })
+}
+
+/// A program by its id.
+pub fn program(id: u32) -> Result<OwnedFd> {
+    fd_by_id(13, id).with_context(|| format!("open program {id}"))
+}
+
+/// What the kernel says of each descriptor that a process holds open, in their order. One may vanish
+/// between being listed and being read.
+fn fdinfo(pid: u32) -> Result<impl Iterator<Item = String>> {
+    let path = format!("/proc/{pid}/fdinfo");
+    let entries = fs::read_dir(&path).with_context(|| path)?;
+    Ok(entries.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok()))
+}
+
+fn value<T: FromStr>(fdinfo: &str, key: &str) -> Option<T> {
     let line = fdinfo.lines().find_map(|line| line.strip_prefix(key));
     line.and_then(|value| value.trim().parse().ok())
 }
 
 /// A link's fdinfo also names its program, so the link is looked for first.
 fn object(fdinfo: &str) -> Option<Object> {
-    let id = |key: &str| number(fdinfo, key);
+    let id = |key: &str| value(fdinfo, key);
     let link = id("link_id:").map(Object::Link);
     link.or_else(|| id("prog_id:").map(Object::Program)).or_else(|| id("map_id:").map(Object::Map))
 }

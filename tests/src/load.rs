@@ -8,6 +8,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ use crate::netns::NetPair;
 pub const TRANSITIONS: u64 = 10;
 
 /// Connections from one source address.
-const PER_SOURCE: u32 = 50;
+const PER_SOURCE: u64 = 50;
 /// Source addresses of a thread: it has a /12 of 127.0.0.0/8.
 const SOURCES: u32 = 1 << 20;
 /// So many TIME_WAIT sockets as never come; a namespace's own setting.
@@ -45,33 +46,71 @@ impl Done {
     }
 }
 
+/// Counts connections while they are made.
+#[derive(Debug)]
+pub struct Meter {
+    /// One for each CPU, so that none waits for another.
+    counts: Vec<Count>,
+    is_over: AtomicBool,
+}
+
+/// A cache line.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Count(AtomicU64);
+
+impl Meter {
+    fn new(cpus: usize) -> Self {
+        let counts = (0..cpus).map(|_| Count::default()).collect();
+        Self { counts, is_over: AtomicBool::new(false) }
+    }
+
+    /// Connections until now, closed on both sides.
+    pub fn connections(&self) -> u64 {
+        self.counts.iter().map(|count| count.0.load(Ordering::Relaxed)).sum()
+    }
+}
+
 /// Runs load for this time in a network namespace that is new and gone afterwards, with all its
 /// TIME_WAIT sockets.
 pub fn run(time: Duration, beside: impl FnOnce(&NetPair) -> Result<()>) -> Result<Done> {
+    run_while(beside, |meter| {
+        let begun = Instant::now();
+        thread::sleep(time);
+        Ok(Done { connections: meter.connections(), time: begun.elapsed() })
+    })
+}
+
+/// The same for as long as `watch` takes.
+pub fn run_while<T: Send>(
+    beside: impl FnOnce(&NetPair) -> Result<()>,
+    watch: impl FnOnce(&Meter) -> Result<T> + Send,
+) -> Result<T> {
     let pair = NetPair::new()?;
     beside(&pair)?;
     pair.a.inside(|| {
         // /proc/sys/net is that of the thread that looks (`net_ctl_header_lookup`).
         fs::write("/proc/sys/net/ipv4/tcp_max_tw_buckets", TIME_WAITS)?;
-        on_all_cpus(time)
+        on_all_cpus(watch)
     })
 }
 
-fn on_all_cpus(time: Duration) -> Result<Done> {
-    let begun = Instant::now();
+fn on_all_cpus<T>(watch: impl FnOnce(&Meter) -> Result<T>) -> Result<T> {
     let cpus = thread::available_parallelism()?.get();
-    let counts: Result<Vec<u64>> = thread::scope(|scope| {
-        let work = |cpu| move || on_cpu(cpu, begun + time);
+    let meter = &Meter::new(cpus);
+    thread::scope(|scope| {
+        let work = |cpu| move || on_cpu(cpu, meter);
         let threads: Vec<_> = (0..cpus).map(|cpu| scope.spawn(work(cpu))).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, Result<u64>>| {
-            thread.join().map_err(|_| anyhow::anyhow!("a thread of the load panicked"))?
-        };
-        threads.into_iter().map(join).collect()
-    });
-    Ok(Done { connections: counts?.iter().sum(), time: begun.elapsed() })
+        let watched = watch(meter);
+        meter.is_over.store(true, Ordering::Relaxed);
+        for thread in threads {
+            thread.join().map_err(|_| anyhow::anyhow!("a thread of the load panicked"))??;
+        }
+        watched
+    })
 }
 
-fn on_cpu(cpu: usize, end: Instant) -> Result<u64> {
+fn on_cpu(cpu: usize, meter: &Meter) -> Result<()> {
     ensure!(cpu < 15, "the load has source addresses for 15 CPUs");
     let mut set = CpuSet::new();
     set.set(cpu)?;
@@ -81,13 +120,12 @@ fn on_cpu(cpu: usize, end: Instant) -> Result<u64> {
     listener.listen(128)?;
     let to = listener.local_addr()?;
     let mut count = 0;
-    while Instant::now() < end {
-        for _ in 0..PER_SOURCE {
-            connect_and_close(&listener, &to, source(cpu as u32, count / u64::from(PER_SOURCE)))?;
-            count += 1;
-        }
+    while !meter.is_over.load(Ordering::Relaxed) {
+        connect_and_close(&listener, &to, source(cpu as u32, count / PER_SOURCE))?;
+        count += 1;
+        meter.counts[cpu].0.store(count, Ordering::Relaxed);
     }
-    Ok(count)
+    Ok(())
 }
 
 fn source(cpu: u32, number: u64) -> SockAddr {

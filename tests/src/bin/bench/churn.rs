@@ -7,6 +7,7 @@ use clap::Parser;
 
 use crate::contender::{ALL, Contender, Running};
 use crate::figures::{self, Figures};
+use crate::scratch::Scratch;
 use crate::stats::{self, Runs};
 use crate::table;
 
@@ -113,21 +114,4 @@ fn time_programs(row: &mut Row, time: Duration, dir: &Scratch) -> Result<()> {
     row.transitions = figures.load.connections * tcptrace_tests::load::TRANSITIONS;
     std::thread::sleep(PAUSE);
     Ok(())
-}
-
-/// A folder for outputs, gone when dropped.
-struct Scratch(std::path::PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("tcptrace-bench-{}", std::process::id()));
-        std::fs::create_dir(&path).with_context(|| path.display().to_string())?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

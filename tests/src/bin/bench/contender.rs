@@ -1,6 +1,7 @@
 //! What runs beside the load: nothing, an empty program, tcptrace, its peers.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -120,11 +121,22 @@ impl Contender {
         dirs.any(|dir| dir.join(program).is_file())
     }
 
+    /// Whether it is the empty program.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.kind, Kind::Empty)
+    }
+
+    /// Whether it is tcptrace, in a mode in which the kernel side does its work without a process that
+    /// reads what it sends.
+    pub fn works_alone(&self) -> bool {
+        matches!(self.kind, Kind::Own(["leaks", "--no-stacks", ..] | ["hist", ..]))
+    }
+
     /// Starts it and waits until it traces. Its output goes to a file in `dir`.
     pub fn start(&self, ns: &Netns, dir: &Path) -> Result<Running> {
         let mut command = match self.kind {
             Kind::Nothing => return Ok(Running::Nothing),
-            Kind::Empty => return Ok(Running::Empty(Empty::attach()?)),
+            Kind::Empty => return Ok(Running::Empty(Empty::load()?.attach()?)),
             Kind::Own(line) => tool::command(line)?,
             Kind::Peer(line) => with_tracefs(line),
             Kind::Looker(line) => inside(ns, line),
@@ -160,7 +172,7 @@ pub enum Running {
     /// Nothing does.
     Nothing,
     /// An empty program is attached.
-    Empty(#[expect(dead_code, reason = "kept for its drop")] Empty),
+    Empty(#[expect(dead_code, reason = "kept for its drop")] OwnedFd),
     /// A process.
     Process(Process),
 }

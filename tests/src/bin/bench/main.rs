@@ -4,11 +4,14 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod attach;
 mod churn;
 mod contender;
 mod empty;
 mod figures;
 mod scale;
+mod scratch;
+mod slices;
 mod soak;
 mod stacks;
 mod stats;
@@ -26,6 +29,8 @@ struct Cli {
 enum Command {
     /// Many short connections: throughput, kernel time, CPU, memory, events lost (the default)
     Churn(churn::Options),
+    /// Many short connections: throughput alone, to the point, programs attached and taken off
+    Slices(slices::Options),
     /// Many open sockets: what a look at them costs, and what remembering them costs
     Scale(scale::Options),
     /// Connections by the million: whether the tool's memory stays what it is
@@ -38,6 +43,7 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         None => churn::run(&churn::Options::default()),
         Some(Command::Churn(options)) => churn::run(&options),
+        Some(Command::Slices(options)) => slices::run(&options),
         Some(Command::Scale(options)) => scale::run(&options),
         Some(Command::Soak(options)) => soak::run(&options),
         Some(Command::Stacks(options)) => stacks::run(&options),
