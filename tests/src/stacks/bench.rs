@@ -1,5 +1,8 @@
 //! One target, seen by the tool and by gdb.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use serde_json::Value;
 
@@ -24,13 +27,23 @@ pub struct Pair {
     pub watched: Event,
 }
 
+/// From one way to the next. A frame of 64 KB hides what lies behind it from user space, which gets a copy
+/// of less than that until the kernel side has its rule: in a moment in which the tool gets no CPU all the
+/// ways would be gone before the first rule is there.
+const PACE: Duration = Duration::from_millis(10);
+
 /// Goes every way alone, then every way again under gdb, in the same process.
 pub fn walk(target: &mut dyn Target, ways: &[Way]) -> Result<Vec<Pair>> {
-    let alone: Result<Vec<_>> = ways.iter().map(|way| target.go(*way)).collect();
-    let gdb = Gdb::attach(target.pid())?;
+    let pid = target.pid();
+    let mut go = |way: &Way| {
+        sleep(PACE);
+        target.go(*way)
+    };
+    let alone: Result<Vec<_>> = ways.iter().map(&mut go).collect();
+    let gdb = Gdb::attach(pid)?;
     let mut pairs = Vec::new();
     for (&way, first) in ways.iter().zip(alone?) {
-        let again = target.go(way).with_context(|| format!("{way:?} under gdb"))?;
+        let again = go(&way).with_context(|| format!("{way:?} under gdb"))?;
         for ((kind, alone), (_, ports)) in first.into_iter().zip(again) {
             pairs.push(Pair { way, kind, alone, watched: gdb.event(kind, ports)? });
         }
