@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use aya::maps::{Map, MapData, PerCpuArray};
+use aya_obj::generated::bpf_cmd;
 use tcptrace_common::counter::Counter;
+
+use crate::bpf_call;
 
 /// What a process has loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,11 +27,10 @@ pub enum Object {
 impl Object {
     /// Whether the kernel still knows it.
     pub fn exists(self) -> Result<bool> {
-        // Commands of bpf(2), `enum bpf_cmd` in linux/bpf.h.
-        let (command, id): (libc::c_int, u32) = match self {
-            Self::Program(id) => (13, id),
-            Self::Map(id) => (14, id),
-            Self::Link(id) => (30, id),
+        let (command, id) = match self {
+            Self::Program(id) => (bpf_cmd::BPF_PROG_GET_FD_BY_ID, id),
+            Self::Map(id) => (bpf_cmd::BPF_MAP_GET_FD_BY_ID, id),
+            Self::Link(id) => (bpf_cmd::BPF_LINK_GET_FD_BY_ID, id),
         };
         match fd_by_id(command, id) {
             Ok(_) => Ok(true),
@@ -106,7 +108,7 @@ fn link(fdinfo: &str) -> Option<Link> {
 
 /// A program by its id.
 pub fn program(id: u32) -> Result<OwnedFd> {
-    fd_by_id(13, id).with_context(|| format!("open program {id}"))
+    fd_by_id(bpf_cmd::BPF_PROG_GET_FD_BY_ID, id).with_context(|| format!("open program {id}"))
 }
 
 /// What the kernel says of each descriptor that a process holds open, in their order. One may vanish
@@ -129,16 +131,11 @@ fn object(fdinfo: &str) -> Option<Object> {
     link.or_else(|| id("prog_id:").map(Object::Program)).or_else(|| id("map_id:").map(Object::Map))
 }
 
-fn fd_by_id(command: libc::c_int, id: u32) -> io::Result<OwnedFd> {
-    // The part of `union bpf_attr` that the *_GET_FD_BY_ID commands read: id, next_id, open_flags.
-    let attr: [u32; 3] = [id, 0, 0];
-    // SAFETY: `attr` outlives the call and the size given is its size; these commands only read it.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, command, attr.as_ptr(), size_of_val(&attr)) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call succeeded, so this is a new descriptor that nobody else owns.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+fn fd_by_id(command: bpf_cmd, id: u32) -> io::Result<OwnedFd> {
+    let mut attr = bpf_call::attributes();
+    // One member for the ids of all kinds.
+    attr.__bindgen_anon_6.__bindgen_anon_1.prog_id = id;
+    bpf_call::new_descriptor(command, &mut attr)
 }
 
 #[cfg(test)]

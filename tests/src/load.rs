@@ -74,18 +74,17 @@ impl Meter {
 /// Runs load for this time in a network namespace that is new and gone afterwards, with all its
 /// TIME_WAIT sockets.
 pub fn run(time: Duration, beside: impl FnOnce(&NetPair) -> Result<()>) -> Result<Done> {
-    run_while(beside, |meter| {
-        let begun = Instant::now();
+    run_while(beside, |_| {
         thread::sleep(time);
-        Ok(Done { connections: meter.connections(), time: begun.elapsed() })
+        Ok(())
     })
 }
 
 /// The same for as long as `watch` takes.
-pub fn run_while<T: Send>(
+pub fn run_while(
     beside: impl FnOnce(&NetPair) -> Result<()>,
-    watch: impl FnOnce(&Meter) -> Result<T> + Send,
-) -> Result<T> {
+    watch: impl FnOnce(&Meter) -> Result<()> + Send,
+) -> Result<Done> {
     let pair = NetPair::new()?;
     beside(&pair)?;
     pair.a.inside(|| {
@@ -95,7 +94,8 @@ pub fn run_while<T: Send>(
     })
 }
 
-fn on_all_cpus<T>(watch: impl FnOnce(&Meter) -> Result<T>) -> Result<T> {
+fn on_all_cpus(watch: impl FnOnce(&Meter) -> Result<()>) -> Result<Done> {
+    let begun = Instant::now();
     let cpus = thread::available_parallelism()?.get();
     let meter = &Meter::new(cpus);
     thread::scope(|scope| {
@@ -107,7 +107,8 @@ fn on_all_cpus<T>(watch: impl FnOnce(&Meter) -> Result<T>) -> Result<T> {
             thread.join().map_err(|_| anyhow::anyhow!("a thread of the load panicked"))??;
         }
         watched
-    })
+    })?;
+    Ok(Done { connections: meter.connections(), time: begun.elapsed() })
 }
 
 fn on_cpu(cpu: usize, meter: &Meter) -> Result<()> {

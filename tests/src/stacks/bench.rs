@@ -27,23 +27,22 @@ pub struct Pair {
     pub watched: Event,
 }
 
-/// From one way to the next. A frame of 64 KB hides what lies behind it from user space, which gets a copy
+/// From one way to the next, alone. A frame of 64 KB hides what lies behind it from user space, which gets a copy
 /// of less than that until the kernel side has its rule: in a moment in which the tool gets no CPU all the
 /// ways would be gone before the first rule is there.
 const PACE: Duration = Duration::from_millis(10);
 
 /// Goes every way alone, then every way again under gdb, in the same process.
 pub fn walk(target: &mut dyn Target, ways: &[Way]) -> Result<Vec<Pair>> {
-    let pid = target.pid();
     let mut go = |way: &Way| {
         sleep(PACE);
         target.go(*way)
     };
     let alone: Result<Vec<_>> = ways.iter().map(&mut go).collect();
-    let gdb = Gdb::attach(pid)?;
+    let gdb = Gdb::attach(target.pid())?;
     let mut pairs = Vec::new();
     for (&way, first) in ways.iter().zip(alone?) {
-        let again = go(&way).with_context(|| format!("{way:?} under gdb"))?;
+        let again = target.go(way).with_context(|| format!("{way:?} under gdb"))?;
         for ((kind, alone), (_, ports)) in first.into_iter().zip(again) {
             pairs.push(Pair { way, kind, alone, watched: gdb.event(kind, ports)? });
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 
-use crate::contender::{ALL, Contender, Running};
+use crate::contender::{self, ALL, Contender, Running};
 use crate::figures::{self, Figures};
 use crate::scratch::Scratch;
 use crate::stats::{self, Runs};
@@ -74,10 +74,8 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// Those that are installed and asked for; says which are not.
 fn chosen(only: &[String]) -> Result<Vec<Row>> {
-    let is_wanted =
-        |name: &str| only.is_empty() || only.iter().any(|start| name.starts_with(start.as_str()));
     let mut rows = Vec::new();
-    for contender in ALL[1..].iter().copied().filter(|contender| is_wanted(contender.name)) {
+    for contender in contender::named(only).copied() {
         if contender.is_installed() {
             rows.push(Row {
                 contender,

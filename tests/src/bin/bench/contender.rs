@@ -107,6 +107,14 @@ pub const ALL: [Contender; 10] = [
     },
 ];
 
+/// Those that may run beside the load and whose name begins with one of these; all where there are none.
+pub fn named(starts: &[String]) -> impl Iterator<Item = &'static Contender> {
+    let is_wanted = |name: &str| {
+        starts.is_empty() || starts.iter().any(|start| name.starts_with(start.as_str()))
+    };
+    ALL[1..].iter().filter(move |contender| is_wanted(contender.name))
+}
+
 impl Contender {
     /// Whether its program is installed here.
     pub fn is_installed(&self) -> bool {

@@ -20,7 +20,7 @@ use tcptrace_tests::load::{self, Meter};
 use tcptrace_tests::netns::NetPair;
 
 use crate::attach::Hooks;
-use crate::contender::{ALL, Contender, Running};
+use crate::contender::{self, Contender, Running};
 use crate::empty::Empty;
 use crate::scratch::Scratch;
 
@@ -99,12 +99,9 @@ fn see_tracefs() -> Result<()> {
 
 /// Those that are asked for, loaded.
 fn chosen(options: &Options) -> Result<Vec<Candidate>> {
-    let only = &options.only;
-    let is_wanted =
-        |name: &str| only.is_empty() || only.iter().any(|start| name.starts_with(start.as_str()));
     let (dir, ns) = (Scratch::new()?, NetPair::new()?);
     let mut candidates = Vec::new();
-    for contender in ALL[1..].iter().filter(|contender| is_wanted(contender.name)) {
+    for contender in contender::named(&options.only) {
         if let Some(programs) = loaded(contender, &options.point, &ns, &dir)? {
             candidates.push(Candidate { name: contender.name, programs, ratios: Vec::new() });
         }
