@@ -207,6 +207,8 @@ fields! {
     InodeMode = required "inode"."i_mode",
     /// First argument of a system call; x86-64 alone.
     RegsFirstArgument = extra "pt_regs"."di",
+    /// Number of the system call; x86-64 alone.
+    RegsSystemCall = extra "pt_regs"."orig_ax",
     /// Program counter of the user's code; x86-64 alone.
     RegsPc = extra "pt_regs"."ip",
     /// Its stack pointer; x86-64 and aarch64.
@@ -217,6 +219,8 @@ fields! {
     RegsCs = extra "pt_regs"."cs",
     /// First argument of a system call; aarch64 alone.
     ArmFirstArgument = extra "pt_regs"."orig_x0",
+    /// Number of the system call; aarch64 alone.
+    ArmSystemCall = extra "pt_regs"."syscallno",
     /// Program counter of the user's code; aarch64 alone.
     ArmPc = extra "pt_regs"."pc",
     /// Its registers `x0` to `x30`; aarch64 alone.

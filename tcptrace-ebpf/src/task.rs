@@ -156,7 +156,7 @@ fn arm_registers() -> Option<Frame> {
 
 /// The registers with which the current task, a user's, came into the kernel.
 #[inline(always)]
-fn saved_registers() -> *const c_void {
+pub fn saved_registers() -> *const c_void {
     // SAFETY: the current task is valid and is a user's.
     unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) as *const c_void }
 }

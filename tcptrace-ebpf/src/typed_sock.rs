@@ -3,7 +3,6 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::programs::BtfTracePointContext;
 use tcptrace_common::field::Field;
 use tcptrace_common::memory::Tuple;
 use tcptrace_common::tcp::{AF_INET6, IPPROTO_TCP};
@@ -22,14 +21,14 @@ const CHAIN: u64 = 8;
 pub struct TypedSock(*const c_void);
 
 impl TypedSock {
-    /// The first argument of a hook.
+    /// An argument of a hook.
     ///
     /// # Safety
     ///
-    /// The first argument is a `struct sock *` that is never null.
+    /// It is a `struct sock *` that is never null.
     #[inline(always)]
-    pub unsafe fn first_argument(ctx: &BtfTracePointContext) -> Self {
-        Self(ctx.arg(0))
+    pub unsafe fn new(argument: *const c_void) -> Self {
+        Self(argument)
     }
 
     /// The same as one of which only the address is known.

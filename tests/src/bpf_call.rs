@@ -1,9 +1,12 @@
 //! bpf(2) itself, for what aya has no words for.
 
 use std::io;
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use aya_obj::generated::{bpf_attr, bpf_attr__bindgen_ty_4, bpf_cmd, bpf_insn};
+
+/// A program that does nothing: `r0 = 0; exit`.
+pub const NOTHING: [u64; 2] = [0xb7, 0x95];
 
 /// No attributes.
 pub fn attributes() -> bpf_attr {
@@ -22,6 +25,14 @@ pub fn load(program: &[u64], set: impl FnOnce(&mut bpf_attr__bindgen_ty_4)) -> i
     load.license = c"GPL".as_ptr() as u64;
     set(load);
     new_descriptor(bpf_cmd::BPF_PROG_LOAD, &mut attr)
+}
+
+/// Attaches a program to the typed raw tracepoint, or the function, that it was loaded for; taken off
+/// when what is returned is dropped.
+pub fn attach_typed(program: &OwnedFd) -> io::Result<OwnedFd> {
+    let mut attr = attributes();
+    attr.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
+    new_descriptor(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
 }
 
 /// A command that returns a new descriptor.

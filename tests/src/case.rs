@@ -78,14 +78,14 @@ impl Expect {
 }
 
 impl Expect {
-    /// What must be said on this kernel: before 6.3 nobody sees a read return 0, and then the tool
-    /// must not claim that one did.
+    /// What must be said on this kernel: where nobody sees a read return 0 (before 6.3, unless functions
+    /// can be hooked), the tool must not claim that one did.
     ///
     /// # Errors
     ///
     /// Where the kernel does not describe its types.
     pub fn here(self) -> Result<Self> {
-        if !self.witness || host::has_tracepoint("sock_recv_length")? {
+        if !self.witness || host::sees_eof()? {
             return Ok(self);
         }
         let unseen = self.before == "eof-read-not-closed";

@@ -1,8 +1,13 @@
 //! What this kernel has, asked of the kernel and not of the tool.
 
 use std::fs;
+use std::io;
 
 use anyhow::{Context as _, Result};
+use aya_obj::btf::{Btf, BtfKind};
+use aya_obj::generated::{bpf_attach_type, bpf_prog_type};
+
+use crate::bpf_call::{self, NOTHING};
 
 /// Where the kernel describes its types.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -16,6 +21,37 @@ pub fn has_tracepoint(name: &str) -> Result<bool> {
     let types = fs::read(BTF).with_context(|| format!("read {BTF}"))?;
     let wanted = format!("\0btf_trace_{name}\0");
     Ok(types.windows(wanted.len()).any(|bytes| bytes == wanted.as_bytes()))
+}
+
+/// Whether the kernel lets its functions be hooked (fentry, fexit): an empty program is attached to one
+/// for a moment.
+///
+/// # Errors
+///
+/// Where the kernel does not describe its types.
+pub fn hooks_functions() -> Result<bool> {
+    let types = Btf::from_sys_fs().context("the kernel's types")?;
+    let function = types.id_by_type_name_kind("inet_csk_listen_start", BtfKind::Func)?;
+    Ok(hook_function(function).is_ok())
+}
+
+fn hook_function(function: u32) -> io::Result<()> {
+    let program = bpf_call::load(&NOTHING, |load| {
+        load.prog_type = bpf_prog_type::BPF_PROG_TYPE_TRACING as u32;
+        load.expected_attach_type = bpf_attach_type::BPF_TRACE_FENTRY as u32;
+        load.attach_btf_id = function;
+    })?;
+    bpf_call::attach_typed(&program).map(drop)
+}
+
+/// Whether a read that returns 0 can be seen: before 6.3 the end of a function tells, where it can
+/// be hooked.
+///
+/// # Errors
+///
+/// Where the kernel does not describe its types.
+pub fn sees_eof() -> Result<bool> {
+    Ok(has_tracepoint("sock_recv_length")? || hooks_functions()?)
 }
 
 #[cfg(test)]

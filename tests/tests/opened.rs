@@ -1,15 +1,18 @@
 //! What is said of the call that opened a socket, in whatever way that was done: its stack, or why
 //! there is none. "Before the trace began" is said of those sockets alone that were there before.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use tcptrace_tests::host;
 use tcptrace_tests::netns::NetPair;
 use tcptrace_tests::puppet::Puppet;
 use tcptrace_tests::stacks::bench;
 use tcptrace_tests::tool::{self, Running};
+use tcptrace_tests::wait::until;
 
 /// Two ends of a connection that is still to be opened. The tool follows the namespace of `here`.
 struct Scene {
@@ -72,6 +75,21 @@ fn is_traced(pair: &NetPair, mut scene: Scene, way: &str, function: &str) -> Res
     Ok(())
 }
 
+/// Functions are hooked wherever the kernel lets them be: no system call's tracepoint is on then.
+#[test]
+fn functions_where_they_can_be_hooked() -> Result<()> {
+    let check = tool::run(tool::command(&["check", "-o", "json"])?)?.objects()?;
+    let expected = if host::hooks_functions()? { "attached" } else { "fallback" };
+    for name in ["accept", "connect", "listen"] {
+        let hook = check.iter().find(|object| object["type"] == "hook" && object["name"] == name);
+        let hook = hook.with_context(|| format!("no hook {name}"))?;
+        ensure!(hook["status"] == expected, "not {expected}: {hook:#}");
+        let point = hook["point"].as_str().unwrap_or_default();
+        ensure!(point.starts_with("syscalls/") == (expected == "fallback"), "{hook:#}");
+    }
+    Ok(())
+}
+
 #[test]
 fn connect() -> Result<()> {
     let pair = NetPair::new()?;
@@ -84,7 +102,78 @@ fn connect_that_does_not_wait() -> Result<()> {
     is_traced(&pair, Scene::new(&pair)?, "without-waiting", "without_waiting")
 }
 
-/// Nothing tells of such a call, but the connection was born while the tool watched.
+/// A system call that is none of its own has the kernel connect: the opener is named, and the
+/// function in which it called where functions of the kernel can be hooked. No system call's own
+/// tracepoint tells that this one opens a socket.
+fn is_traced_by_functions(
+    pair: &NetPair,
+    mut scene: Scene,
+    way: &str,
+    function: &str,
+) -> Result<()> {
+    if host::hooks_functions()? {
+        return is_traced(pair, scene, way, function);
+    }
+    let mut tool = bench::trace(pair)?;
+    let port = scene.open(way)?;
+    let leak = leak(&mut tool, port)?;
+    ensure!(leak["opener"]["pid"] == scene.here.pid(), "{leak:#}");
+    expect_reason(&leak, "not-traced", "the opening call was not traced")
+}
+
+#[test]
+fn fast_open_by_sendto() -> Result<()> {
+    let pair = NetPair::new()?;
+    is_traced_by_functions(&pair, Scene::new(&pair)?, "sendto", "by_sendto")
+}
+
+#[test]
+fn fast_open_by_sendmsg() -> Result<()> {
+    let pair = NetPair::new()?;
+    is_traced_by_functions(&pair, Scene::new(&pair)?, "sendmsg", "by_sendmsg")
+}
+
+/// The SYN goes with the first bytes, but it is connect() that opens.
+#[test]
+fn fast_open_that_is_put_off() -> Result<()> {
+    let pair = NetPair::new()?;
+    let mut scene = Scene::new(&pair)?;
+    scene.there.act("fast-open 16")?;
+    // Its answer has the cookie, without which nothing is put off.
+    scene.open("sendto")?;
+    is_traced(&pair, scene, "put-off", "connect_later")
+}
+
+#[test]
+fn through_a_ring() -> Result<()> {
+    let pair = NetPair::new()?;
+    is_traced_by_functions(&pair, Scene::new(&pair)?, "ring", "through_a_ring")
+}
+
+/// The thread that connects has no stack, whatever can be hooked.
+#[test]
+fn by_a_worker_of_a_ring() -> Result<()> {
+    let pair = NetPair::new()?;
+    let mut scene = Scene::new(&pair)?;
+    let mut tool = bench::trace(&pair)?;
+    let port = scene.open("ring-worker")?;
+    let leak = leak(&mut tool, port)?;
+    ensure!(leak["opener"]["pid"] == scene.here.pid(), "{leak:#}");
+    if host::hooks_functions()? {
+        return expect_reason(&leak, "unwind-failed", "the thread has no stack that can be walked");
+    }
+    expect_reason(&leak, "not-traced", "the opening call was not traced")
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn connect_as_a_32_bit_program_does() -> Result<()> {
+    let pair = NetPair::new()?;
+    is_traced_by_functions(&pair, Scene::new(&pair)?, "32-bit", "connect_as_32_bit")
+}
+
+/// Where functions cannot be hooked nothing tells of such a call, but the connection was born while
+/// the tool watched.
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn accept_as_a_32_bit_program_does() -> Result<()> {
@@ -96,8 +185,33 @@ fn accept_as_a_32_bit_program_does() -> Result<()> {
     here.act("accept-as-32-bit")?;
     there.act("close")?;
     let leak = leak(&mut tool, at.port())?;
-    ensure!(leak["opener"].is_null() && leak["holders"][0]["pid"] == here.pid(), "{leak:#}");
+    ensure!(leak["holders"][0]["pid"] == here.pid(), "{leak:#}");
+    if host::hooks_functions()? {
+        ensure!(leak["opener"]["pid"] == here.pid(), "{leak:#}");
+        return expect_stack(&leak, "accept_as_32_bit");
+    }
+    ensure!(leak["opener"].is_null(), "{leak:#}");
     expect_reason(&leak, "not-traced", "no accept() was seen")
+}
+
+/// A server that waits for its next client when the tool comes.
+#[test]
+fn accept_that_waited_before_the_trace() -> Result<()> {
+    let pair = NetPair::new()?;
+    let (mut here, mut there) = (Puppet::new(&pair.a)?, Puppet::new(&pair.b)?);
+    let at = here.listen(SocketAddr::new(pair.a.v4.into(), 0), 16)?;
+    here.begin("accept")?;
+    until("the server to wait", || {
+        let call = fs::read_to_string(format!("/proc/{}/wchan", here.pid()))?;
+        Ok(call.contains("accept").then_some(()))
+    })?;
+    let mut tool = bench::trace(&pair)?;
+    there.connect(at)?;
+    here.answer()?;
+    there.act("close")?;
+    let leak = leak(&mut tool, at.port())?;
+    ensure!(leak["opener"]["pid"] == here.pid(), "{leak:#}");
+    expect_stack(&leak, "accept")
 }
 
 /// Of what was there before nobody knows who opened it.

@@ -1,4 +1,4 @@
-//! Who accepted a connection.
+//! Who accepted a connection, where functions of the kernel cannot be hooked (see `graft`).
 //!
 //! Kernel contract (seen on 5.10, 6.1, 6.12, 6.18, 7.3): `sys_exit_accept` and `sys_exit_accept4`
 //! run in the context of the caller, `ret` at offset 16 is the new descriptor, already installed.
@@ -84,7 +84,7 @@ fn newborn(file: *const c_void) -> Option<&'static mut SocketMemory> {
 
 /// Remembers the current process as the opener.
 #[inline(always)]
-fn opened(memory: &'static mut SocketMemory) -> Option<&'static mut SocketMemory> {
+pub fn opened(memory: &'static mut SocketMemory) -> Option<&'static mut SocketMemory> {
     // SAFETY: no preconditions.
     memory.opened_ns = unsafe { bpf_ktime_get_ns() };
     current_process(&mut memory.opener)?;
@@ -96,13 +96,13 @@ fn opened(memory: &'static mut SocketMemory) -> Option<&'static mut SocketMemory
 /// `ENFILE`, `ENOMEM`, `ENOBUFS` (`include/uapi/asm-generic/errno.h`). That an accept() finds
 /// nothing or is interrupted is normal.
 #[inline(always)]
-fn is_want(returned: i64) -> bool {
+pub fn is_want(returned: i64) -> bool {
     matches!(returned, -24 | -23 | -12 | -105)
 }
 
 /// Remembers on a listener that accept() is called and fails.
 #[inline(always)]
-fn failed(listener: Sock, returned: i64) -> Option<()> {
+pub fn failed(listener: Sock, returned: i64) -> Option<()> {
     listening(listener)?.end_error = -returned as i32;
     add_one(&raw mut FAILURES);
     Some(())
@@ -127,7 +127,7 @@ pub struct Served {
 /// Remembers on the listener behind a descriptor that accept() succeeds, unless it was noted just
 /// now: the same thread has accepted from the same descriptor, and no accept() has failed since.
 #[inline(always)]
-fn served_by(descriptor: u64, now: u64) -> Option<()> {
+pub fn served_by(descriptor: u64, now: u64) -> Option<()> {
     let last = SERVED.get_ptr_mut(0)?;
     // SAFETY: this CPU's own. What two threads mix there, should one preempt the other, is wrong
     // for as long as a note is valid.

@@ -4,10 +4,13 @@
 //! at the end of every receive call, in the context of the reader. `ret` is 0 at end-of-file, but
 //! also for a read of zero bytes, and the peer's FIN may not be there; so the socket is asked. (A
 //! read of zero bytes consumes a FIN that waits, and returns 0: it counts as told.)
+//!
+//! Before 6.3 the end of `tcp_recvmsg(sk, msg, len, flags, addr_len)` tells the same, where functions of
+//! the kernel can be hooked (seen on 6.1); a read that waited before the tool came is not seen there.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use aya_ebpf::macros::btf_tracepoint;
-use aya_ebpf::programs::BtfTracePointContext;
+use aya_ebpf::macros::{btf_tracepoint, fexit};
+use aya_ebpf::programs::{BtfTracePointContext, FExitContext};
 use tcptrace_common::counter::Counter;
 use tcptrace_common::tcp::{MSG_ERRQUEUE, MSG_PEEK};
 
@@ -19,12 +22,26 @@ use crate::typed_sock::TypedSock;
 
 #[btf_tracepoint(function = "sock_recv_length")]
 fn tcptrace_eof(ctx: BtfTracePointContext) -> i32 {
-    let (returned, flags): (i32, i32) = (ctx.arg(1), ctx.arg(2));
-    if returned == 0 && flags & (MSG_PEEK | MSG_ERRQUEUE) == 0 {
+    if is_end(ctx.arg(1), ctx.arg(2)) {
         // SAFETY: `sock_recv_length(sk, ret, flags)`.
-        witness(unsafe { TypedSock::first_argument(&ctx) });
+        witness(unsafe { TypedSock::new(ctx.arg(0)) });
     }
     0
+}
+
+#[fexit(function = "tcp_recvmsg")]
+fn tcptrace_received(ctx: FExitContext) -> i32 {
+    if ctx.ret().is_ok_and(|returned| is_end(returned, ctx.arg(3))) {
+        // SAFETY: `tcp_recvmsg(sk, msg, len, flags, addr_len)`.
+        witness(unsafe { TypedSock::new(ctx.arg(0)) });
+    }
+    0
+}
+
+/// Whether a read may have returned end-of-file.
+#[inline(always)]
+fn is_end(returned: i32, flags: i32) -> bool {
+    returned == 0 && flags & (MSG_PEEK | MSG_ERRQUEUE) == 0
 }
 
 /// Remembers the first read that returned end-of-file.

@@ -4,6 +4,7 @@ pub mod accept;
 mod destroy;
 mod eof;
 pub mod follow;
+mod graft;
 mod image;
 mod open;
 mod set_state;

@@ -54,7 +54,7 @@ fn tcptrace_nested(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn moving(ctx: &BtfTracePointContext) -> Option<(TypedSock, u8, u8)> {
     // SAFETY: `inet_sock_set_state(sk, old, new)`.
-    let sk = unsafe { TypedSock::first_argument(ctx) };
+    let sk = unsafe { TypedSock::new(ctx.arg(0)) };
     let (from, to): (i32, i32) = (ctx.arg(1), ctx.arg(2));
     (from != to && sk.is_tcp()).then_some((sk, from as u8, to as u8))
 }

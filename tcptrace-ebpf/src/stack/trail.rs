@@ -6,12 +6,13 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::bpf_loop;
 use aya_ebpf::helpers::generated::{bpf_get_prandom_u32, bpf_probe_read_user};
 use tcptrace_common::counter::Counter;
-use tcptrace_common::stack::{MAX_FRAMES, end};
+use tcptrace_common::stack::{MAX_COPY, MAX_FRAMES, end};
 use tcptrace_common::trail::{Comparison, RETURN, TRAIL_SPAN, TRAIL_WORDS, Trail, TrailKey};
 use tcptrace_common::unwind::fold;
 
 use super::Record;
 use crate::maps::{TRAILS, count};
+use crate::opaque::opaque;
 
 /// One walk in so many is remembered: what comes again is remembered soon, and a program whose
 /// stacks are all different pays next to nothing.
@@ -35,7 +36,9 @@ pub fn follow(record: &mut Record) -> Option<u64> {
     let key = TrailKey::new(&leaf, record.header.tag);
     // SAFETY: a value of the map lives at least until this program returns.
     let trail = unsafe { &*TRAILS.get_ptr(key)? };
-    let (words, span) = (trail.count, u64::from(trail.span));
+    // Masked, because Linux 6.1 forgets the comparison where the number comes back from the stack.
+    let (words, span) = (trail.count, opaque(u64::from(trail.span) & (2 * TRAIL_SPAN - 1)));
+    const { assert!(2 * TRAIL_SPAN <= MAX_COPY as u64) };
     if words as usize > TRAIL_WORDS || span > TRAIL_SPAN {
         return None;
     }

@@ -113,14 +113,15 @@ fn host_facts(host: &Host) -> Vec<Fact> {
 }
 
 fn ability((hook, status): &(&'static Hook, Status)) -> HookAbility {
+    let (point, presence) = match status {
+        Status::Attached => (hook.point(), Presence::Present),
+        Status::Fallback { point, detail } => (*point, Presence::Fallback(detail.clone())),
+        Status::Missing(reason) => (hook.point(), Presence::Missing(reason.clone())),
+    };
     HookAbility {
         name: hook.name.to_owned(),
-        point: hook.point.to_owned(),
-        presence: match status {
-            Status::Attached => Presence::Present,
-            Status::Fallback(form) => Presence::Fallback((*form).to_owned()),
-            Status::Missing(reason) => Presence::Missing(reason.clone()),
-        },
+        point: point.to_owned(),
+        presence,
         purpose: hook.purpose.to_owned(),
         cost: hook.cost.map(str::to_owned),
     }

@@ -67,7 +67,7 @@ impl Notices {
     fn add_hooks(&mut self, kernel: &Kernel) {
         for (hook, status) in &kernel.hooks {
             if let (Status::Missing(reason), Some(cost)) = (status, hook.cost) {
-                self.add(hook.degradation, &format!("{}: {cost} [{reason}]", hook.point));
+                self.add(hook.degradation, &format!("{}: {cost} [{reason}]", hook.point()));
             }
         }
         if !kernel.absent_fields.is_empty() {

@@ -81,7 +81,7 @@ fn header(plan: &RecordPlan, host: &Host, live: &Live) -> Header {
     let kernel = live.kernel();
     let status = |status: &Status| match status {
         Status::Attached => "attached".to_owned(),
-        Status::Fallback(form) => (*form).to_owned(),
+        Status::Fallback { point, detail } => format!("{point}, {detail}"),
         Status::Missing(reason) => format!("missing: {reason}"),
     };
     let hooks = kernel.hooks.iter().map(|(hook, own)| (hook.name.to_owned(), status(own)));

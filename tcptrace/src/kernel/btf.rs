@@ -16,6 +16,7 @@ const TYPEDEF: u32 = 8;
 const VOLATILE: u32 = 9;
 const CONST: u32 = 10;
 const RESTRICT: u32 = 11;
+const FUNC: u32 = 12;
 const FUNC_PROTO: u32 = 13;
 const VAR: u32 = 14;
 const DATASEC: u32 = 15;
@@ -187,12 +188,6 @@ impl Btf {
         None
     }
 
-    /// Whether the kernel has a raw tracepoint with BTF of this name.
-    #[must_use]
-    pub fn has_tracepoint(&self, name: &str) -> bool {
-        self.find(TYPEDEF, &format!("btf_trace_{name}")).is_some()
-    }
-
     /// How many arguments a raw tracepoint passes. `None` where there is no such tracepoint.
     #[must_use]
     pub fn tracepoint_arguments(&self, name: &str) -> Option<usize> {
@@ -200,6 +195,13 @@ impl Btf {
         let prototype = self.by_id(pointer.value)?;
         // The first parameter is the tracepoint's own `void *`.
         (prototype.kind() == FUNC_PROTO).then(|| prototype.count().saturating_sub(1))
+    }
+
+    /// How many arguments a function of the kernel's takes. `None` where there is no such function.
+    #[must_use]
+    pub fn function_arguments(&self, name: &str) -> Option<usize> {
+        let prototype = self.by_id(self.find(FUNC, name)?.value)?;
+        (prototype.kind() == FUNC_PROTO).then(|| prototype.count())
     }
 }
 
@@ -313,6 +315,8 @@ mod tests {
         let btf = Btf::parse(&std::fs::read("/sys/kernel/btf/vmlinux").unwrap()).unwrap();
         assert_eq!(btf.member_offset("sock_common", "skc_daddr"), Some(0));
         assert_eq!(btf.tracepoint_arguments("inet_sock_set_state"), Some(3));
-        assert!(!btf.has_tracepoint("no_such_tracepoint"));
+        assert_eq!(btf.tracepoint_arguments("no_such_tracepoint"), None);
+        assert_eq!(btf.function_arguments("security_sock_graft"), Some(2));
+        assert_eq!(btf.function_arguments("no_such_function"), None);
     }
 }

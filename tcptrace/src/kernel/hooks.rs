@@ -1,21 +1,14 @@
-//! The hooks: where each attaches, what it is for, what the user loses without it.
+//! The hooks: what each is for, in which forms it attaches, what the user loses without it.
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use aya::programs::{BtfTracePoint, Iter, ProgramError, TracePoint};
+use anyhow::{Result, anyhow};
 use aya::{Btf as KernelBtf, Ebpf};
 
 use super::btf::Btf;
+use super::{census, snapshot};
 
-/// How a program meets the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// A raw tracepoint with types.
-    Typed,
-    /// A system-call tracepoint, by name in tracefs.
-    SystemCall,
-    /// An iterator.
-    Iterator,
-}
+mod form;
+
+use form::{BEST, Form, at, passing};
 
 /// What a hook serves; a command attaches the groups that it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,13 +57,11 @@ impl Group {
     pub const STATES: &[Self] = &[Self::Census];
 }
 
-/// A place in the kernel that the tool uses.
+/// Something that the tool wants to know of the kernel, and the ways to it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Hook {
     /// Short name, frozen.
     pub name: &'static str,
-    /// Tracepoint or iterator.
-    pub point: &'static str,
     /// What it is for.
     pub purpose: &'static str,
     /// What is lost without it; `None`: nothing works without it.
@@ -79,7 +70,8 @@ pub struct Hook {
     pub degradation: &'static str,
     /// What it serves.
     pub group: Group,
-    kind: Kind,
+    /// The best first; the first that the kernel has is attached.
+    forms: &'static [Form],
 }
 
 /// Whether a hook is in place.
@@ -87,8 +79,13 @@ pub struct Hook {
 pub enum Status {
     /// It is.
     Attached,
-    /// It is, in another form than on the newest kernels.
-    Fallback(&'static str),
+    /// It is, in a form that is not the best: in which, and why.
+    Fallback {
+        /// Where it is attached.
+        point: &'static str,
+        /// What is different, and why.
+        detail: String,
+    },
     /// It is not, for this reason.
     Missing(String),
 }
@@ -97,164 +94,188 @@ pub enum Status {
 const NO_MINI_SOCKETS: &str = "TIME_WAIT is not followed, and FIN_WAIT2 of a closed socket seems to \
                                end when the kernel keeps only a mini-socket of it";
 
+/// What a tracepoint of a system call costs.
+const SLOW_CALLS: &str = "as a tracepoint of the system call, with which every system call of the \
+                          host takes the kernel's slow way out";
+
+/// The exits of accept() tell that it fails for want of descriptors, before anything is accepted.
+const ACCEPT: &[Form] = &[
+    Form {
+        points: &[
+            passing(2, "fentry/security_sock_graft", "tcptrace_graft"),
+            passing(1, form::call!("accept"), "tcptrace_accept_end"),
+            passing(1, form::call!("accept4"), "tcptrace_accept4_end"),
+        ],
+        difference: BEST,
+    },
+    Form {
+        points: &[
+            at("syscalls/sys_exit_accept4", "tcptrace_accept"),
+            at("syscalls/sys_exit_accept", "tcptrace_accept"),
+        ],
+        difference: SLOW_CALLS,
+    },
+];
+const CONNECT: &[Form] = &[
+    Form { points: &[at("fentry/__inet_hash_connect", "tcptrace_connect")], difference: BEST },
+    Form { points: &[at("syscalls/sys_exit_connect", "tcptrace_open")], difference: SLOW_CALLS },
+];
+const LISTEN: &[Form] = &[
+    Form { points: &[at("fexit/inet_csk_listen_start", "tcptrace_listen")], difference: BEST },
+    Form { points: &[at("syscalls/sys_exit_listen", "tcptrace_open")], difference: SLOW_CALLS },
+];
+const EOF: &[Form] = &[
+    Form { points: &[at("tp_btf/sock_recv_length", "tcptrace_eof")], difference: BEST },
+    Form {
+        points: &[passing(5, "fexit/tcp_recvmsg", "tcptrace_received")],
+        difference: "reads that wait when tcptrace starts are not seen",
+    },
+];
+/// `io_uring_complete` passes other arguments since 6.14.
+const URING: &[Form] = &[
+    Form {
+        points: &[passing(3, "tp_btf/io_uring_complete", "tcptrace_uring_cqe")],
+        difference: BEST,
+    },
+    Form {
+        points: &[passing(7, "tp_btf/io_uring_complete", "tcptrace_uring_res")],
+        difference: "with the arguments that it had before Linux 6.14",
+    },
+];
+
 /// All hooks in the order of attaching: first what ends memories, last what begins them, so that
 /// no memory outlives its socket.
-pub static HOOKS: [Hook; 17] = [
+pub static HOOKS: [Hook; 16] = [
     Hook {
         name: "census-sockets",
-        point: "iter/tcp",
         purpose: "counts the sockets of each network namespace",
         cost: None,
         degradation: "no-census",
         group: Group::Census,
-        kind: Kind::Iterator,
+        forms: form::only!("iter/tcp", census::SOCKETS),
     },
     Hook {
         name: "census-dead",
-        point: "iter/task_file",
         purpose: "counts dead sockets",
         cost: None,
         degradation: "no-census",
         group: Group::Census,
-        kind: Kind::Iterator,
+        forms: form::only!("iter/task_file", census::DEAD),
     },
     Hook {
         name: "census-held",
-        point: "iter/task_file",
         purpose: "counts the sockets of each process",
         cost: None,
         degradation: "no-census",
         group: Group::Census,
-        kind: Kind::Iterator,
+        forms: form::only!("iter/task_file", census::HELD),
     },
     Hook {
         name: "descriptors",
-        point: "iter/task_file",
         purpose: "finds who holds a socket, and dead sockets",
         cost: None,
         degradation: "no-descriptors",
         group: Group::Snapshots,
-        kind: Kind::Iterator,
+        forms: form::only!("iter/task_file", snapshot::FILES),
     },
     Hook {
         name: "sockets",
-        point: "iter/tcp",
         purpose: "finds every socket, held or not, in each network namespace",
         cost: None,
         degradation: "no-sockets",
         group: Group::Snapshots,
-        kind: Kind::Iterator,
+        forms: form::only!("iter/tcp", snapshot::SOCKETS),
     },
     Hook {
         name: "destroy",
-        point: "tp_btf/tcp_destroy_sock",
         purpose: "forgets a socket when it ends",
         cost: None,
         degradation: "no-destroy",
         group: Group::Life,
-        kind: Kind::Typed,
+        forms: form::only!("tp_btf/tcp_destroy_sock", "tcptrace_destroy"),
     },
     Hook {
         name: "eof",
-        point: "tp_btf/sock_recv_length",
         purpose: "sees the read that returns end-of-file",
         cost: Some(
             "who read end-of-file stays unknown: eof-read-not-closed is reported as \
-             fin-consumed-not-closed (the hook came with Linux 6.3)",
+             fin-consumed-not-closed (the tracepoint came with Linux 6.3)",
         ),
         degradation: "no-eof-witness",
         group: Group::Eof,
-        kind: Kind::Typed,
+        forms: EOF,
     },
     Hook {
         name: "accept",
-        point: "syscalls/sys_exit_accept",
         purpose: "names who accepted a connection",
-        cost: Some("openers of connections taken with accept() stay unknown"),
+        cost: Some("openers of accepted connections stay unknown"),
         degradation: "no-accept",
         group: Group::Openers,
-        kind: Kind::SystemCall,
-    },
-    Hook {
-        name: "accept4",
-        point: "syscalls/sys_exit_accept4",
-        purpose: "names who accepted a connection",
-        cost: Some("openers of connections taken with accept4() stay unknown"),
-        degradation: "no-accept4",
-        group: Group::Openers,
-        kind: Kind::SystemCall,
+        forms: ACCEPT,
     },
     Hook {
         name: "uring",
-        point: "tp_btf/io_uring_complete",
         purpose: "names who accepted a connection through io_uring",
         cost: Some("openers of connections taken through io_uring stay unknown"),
         degradation: "no-uring-accept",
         group: Group::Openers,
-        kind: Kind::Typed,
+        forms: URING,
     },
     Hook {
         name: "exec",
-        point: "tp_btf/sched_process_exec",
         purpose: "forgets how to walk the stacks of a program that was replaced",
         cost: Some("stacks are not taken: a new program would be taken for the old one"),
         degradation: "no-stacks",
         group: Group::Stacks,
-        kind: Kind::Typed,
+        forms: form::only!("tp_btf/sched_process_exec", "tcptrace_exec"),
     },
     Hook {
         name: "fork",
-        point: "tp_btf/sched_process_fork",
         purpose: "lets a child's stacks be walked like its parent's",
         cost: Some("stacks are not taken: a process could be taken for an earlier one of its pid"),
         degradation: "no-stacks",
         group: Group::Stacks,
-        kind: Kind::Typed,
+        forms: form::only!("tp_btf/sched_process_fork", "tcptrace_fork"),
     },
     Hook {
         name: "connect",
-        point: "syscalls/sys_exit_connect",
         purpose: "takes the stack of connect()",
         cost: Some("the stacks of connect() stay unknown"),
         degradation: "no-connect-stack",
         group: Group::Stacks,
-        kind: Kind::SystemCall,
+        forms: CONNECT,
     },
     Hook {
         name: "listen",
-        point: "syscalls/sys_exit_listen",
         purpose: "takes the stack of listen()",
         cost: Some("the stacks of listen() stay unknown"),
         degradation: "no-listen-stack",
         group: Group::Stacks,
-        kind: Kind::SystemCall,
+        forms: LISTEN,
     },
     Hook {
         name: "mini-end",
-        point: "tp_btf/timer_cancel",
         purpose: "follows closed sockets through FIN_WAIT2 and TIME_WAIT",
         cost: Some(NO_MINI_SOCKETS),
         degradation: "no-mini-sockets",
         group: Group::MiniSockets,
-        kind: Kind::Typed,
+        forms: form::only!("tp_btf/timer_cancel", "tcptrace_timer_cancel"),
     },
     Hook {
         name: "children",
-        point: "tp_btf/sched_process_fork",
         purpose: "lets a filter on processes follow their children",
         cost: Some("children that are started later are not followed"),
         degradation: "no-children",
         group: Group::Children,
-        kind: Kind::Typed,
+        forms: form::only!("tp_btf/sched_process_fork", "tcptrace_follow"),
     },
     Hook {
         name: "transitions",
-        point: "tp_btf/inet_sock_set_state",
         purpose: "sees every state transition: openers of connect(), exact ages",
         cost: None,
         degradation: "no-transitions",
         group: Group::Life,
-        kind: Kind::Typed,
+        forms: form::only!("tp_btf/inet_sock_set_state", "tcptrace_set_state"),
     },
 ];
 
@@ -265,99 +286,43 @@ impl Hook {
         self.cost.is_none()
     }
 
-    fn tracepoint(&self) -> &'static str {
-        self.point.rsplit('/').next().unwrap_or(self.point)
+    /// Where its best form attaches.
+    #[must_use]
+    pub fn point(&self) -> &'static str {
+        self.forms.first().map_or("", |best| best.place())
     }
 
-    /// Loads and attaches the hook's program. System-call hooks need tracefs in this thread's
-    /// view of the file system.
+    /// Loads and attaches the hook's programs, in the best form that this kernel has. System-call
+    /// hooks need tracefs in this thread's view of the file system.
     ///
     /// # Errors
     ///
-    /// Why the kernel refuses.
+    /// Why the kernel refuses the best form, and the last one.
     pub fn attach(&self, ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf) -> Result<Status> {
-        let (name, status) = self.program(btf)?;
-        let program = ebpf.program_mut(name).with_context(|| format!("no program {name}"))?;
-        match self.kind {
-            Kind::Typed => {
-                let program: &mut BtfTracePoint = program.try_into()?;
-                program.load(self.tracepoint(), types).map_err(refused)?;
-                program.attach()?;
-            }
-            Kind::SystemCall => {
-                let program: &mut TracePoint = program.try_into()?;
-                // One program serves several calls.
-                if program.fd().is_err() {
-                    program.load().map_err(refused)?;
-                }
-                program.attach("syscalls", self.tracepoint()).with_context(|| {
-                    "system-call tracepoints need tracefs (mount -t tracefs none \
-                     /sys/kernel/tracing)"
-                })?;
-            }
-            Kind::Iterator => {
-                let program: &mut Iter = program.try_into()?;
-                program.load(self.tracepoint(), types).map_err(refused)?;
+        let mut refusals: Vec<anyhow::Error> = Vec::new();
+        for form in self.forms {
+            match form.attach(ebpf, btf, types) {
+                Ok(()) => return Ok(status(form, refusals.first())),
+                Err(error) => refusals.push(error),
             }
         }
-        Ok(status)
+        let last = refusals.pop().unwrap_or_else(|| anyhow!("there is no way to it"));
+        Err(match refusals.first() {
+            Some(first) => last.context(format!("{first:#}; otherwise")),
+            None => last,
+        })
     }
 
-    /// Whether attaching it takes tracefs.
+    /// Whether attaching it may take tracefs.
     #[must_use]
     pub fn needs_tracefs(&self) -> bool {
-        self.kind == Kind::SystemCall
-    }
-
-    /// The program for this kernel: `io_uring_complete` passes other arguments since 6.14.
-    fn program(&self, btf: &Btf) -> Result<(&'static str, Status)> {
-        if self.kind == Kind::Typed && !btf.has_tracepoint(self.tracepoint()) {
-            bail!("this kernel has no tracepoint {}", self.tracepoint());
-        }
-        let name = match self.name {
-            "descriptors" => super::snapshot::FILES,
-            "sockets" => super::snapshot::SOCKETS,
-            "census-sockets" => super::census::SOCKETS,
-            "census-dead" => super::census::DEAD,
-            "census-held" => super::census::HELD,
-            "destroy" => "tcptrace_destroy",
-            "eof" => "tcptrace_eof",
-            "accept" | "accept4" => "tcptrace_accept",
-            "connect" | "listen" => "tcptrace_open",
-            "exec" => "tcptrace_exec",
-            "fork" => "tcptrace_fork",
-            "children" => "tcptrace_follow",
-            "mini-end" => "tcptrace_timer_cancel",
-            "uring" => match btf.tracepoint_arguments(self.tracepoint()) {
-                Some(3) => "tcptrace_uring_cqe",
-                Some(7) => {
-                    return Ok((
-                        "tcptrace_uring_res",
-                        Status::Fallback("arguments as before 6.14"),
-                    ));
-                }
-                count => bail!("io_uring_complete with {count:?} arguments is not known"),
-            },
-            _ => "tcptrace_set_state",
-        };
-        Ok((name, Status::Attached))
+        self.forms.iter().any(Form::needs_tracefs)
     }
 }
 
-/// The verifier's log is a book; it goes to `-v`, its verdict into the one line of the error.
-fn refused(error: ProgramError) -> anyhow::Error {
-    let ProgramError::LoadError { io_error, verifier_log } = error else {
-        return error.into();
-    };
-    let log = verifier_log.to_string();
-    log::debug!("the verifier says:\n{log}");
-    let verdict = log.lines().rev().map(str::trim).find(|line| is_verdict(line));
-    anyhow!("the kernel refuses the program: {io_error}: {}", verdict.unwrap_or("no reason given"))
-}
-
-/// Whether a line of the verifier's log is neither empty nor its closing statistics.
-fn is_verdict(line: &str) -> bool {
-    const STATISTICS: [&str; 4] =
-        ["processed ", "verification time", "stack depth", "mark_precise"];
-    !line.is_empty() && !STATISTICS.iter().any(|start| line.starts_with(start))
+/// That of a hook that is attached in one form, after another was refused.
+fn status(form: &Form, refusal: Option<&anyhow::Error>) -> Status {
+    let Some(refusal) = refusal else { return Status::Attached };
+    let detail = format!("{} [{refusal:#}]", form.difference);
+    Status::Fallback { point: form.place(), detail }
 }

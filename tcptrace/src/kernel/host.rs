@@ -83,6 +83,13 @@ pub fn raise_descriptor_limit() {
     }
 }
 
+/// Whether clang has built the kernel. gcc does not put functions of one file into those of another; clang
+/// does so where it optimizes at link time, and then a hook on such a function is silent.
+#[must_use]
+pub fn built_by_clang() -> bool {
+    fs::read_to_string("/proc/version").is_ok_and(|version| version.contains("clang"))
+}
+
 fn release() -> String {
     // SAFETY: `utsname` is plain bytes, and uname fills it or fails.
     let mut names: libc::utsname = unsafe { std::mem::zeroed() };

@@ -408,7 +408,7 @@ fn attach(
             let status = match ready.and_then(|()| hook.attach(ebpf, btf, types)) {
                 Ok(status) => status,
                 Err(error) if hook.is_required() => {
-                    return Err(error.context(format!("cannot attach to {}", hook.point)));
+                    return Err(error.context(format!("cannot attach to {}", hook.point())));
                 }
                 Err(error) => Status::Missing(first_line(&error)),
             };

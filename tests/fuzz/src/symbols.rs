@@ -26,7 +26,8 @@ pub fn btf(bytes: &[u8]) {
     {
         let _ = btf.member_offset(structure, path);
     }
-    let _ = (btf.has_tracepoint("timer_start"), btf.tracepoint_arguments("inet_sock_set_state"));
+    let _ =
+        (btf.function_arguments("tcp_recvmsg"), btf.tracepoint_arguments("inet_sock_set_state"));
 }
 
 /// Lines of `/proc/kallsyms`.

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use anyhow::{Context as _, Result, bail};
 use aya_obj::generated::{
-    PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF, bpf_cmd, perf_event_attr, perf_type_id,
+    PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF, perf_event_attr, perf_type_id,
 };
 use tcptrace_tests::bpf::{self, Link};
 use tcptrace_tests::bpf_call;
@@ -20,7 +20,7 @@ struct Hook {
 }
 
 enum Point {
-    /// A typed raw tracepoint, which the program knows itself.
+    /// A typed raw tracepoint or a function, which the program knows itself.
     Typed,
     /// A classic one, by number.
     Classic(u64),
@@ -32,7 +32,7 @@ impl Hooks {
         let is_wanted = |link: &Link| points.is_empty() || points.contains(&link.point);
         let hooks = bpf::links_of(pid)?.into_iter().filter(is_wanted).map(|link| {
             let point = match link.kind.as_str() {
-                "raw_tracepoint" => Point::Typed,
+                "raw_tracepoint" | "tracing" => Point::Typed,
                 "perf" => Point::Classic(number_of(&link)?),
                 kind => bail!("a link of kind {kind}"),
             };
@@ -44,7 +44,7 @@ impl Hooks {
     /// Attaches them all, in the order of the process; taken off when dropped.
     pub fn attach(&self) -> Result<Vec<OwnedFd>> {
         let attach = |hook: &Hook| match hook.point {
-            Point::Typed => attach_typed(&hook.program),
+            Point::Typed => bpf_call::attach_typed(&hook.program),
             Point::Classic(number) => attach_classic(&hook.program, number),
         };
         self.0.iter().map(attach).collect::<io::Result<_>>().context("attach")
@@ -56,13 +56,6 @@ fn number_of(link: &Link) -> Result<u64> {
     let path = format!("/sys/kernel/tracing/events/syscalls/{}/id", link.point);
     let text = fs::read_to_string(&path).with_context(|| path.clone())?;
     text.trim().parse().with_context(|| path)
-}
-
-/// Attaches a program to the typed raw tracepoint that it was loaded for.
-pub fn attach_typed(program: &OwnedFd) -> io::Result<OwnedFd> {
-    let mut attr = bpf_call::attributes();
-    attr.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
-    bpf_call::new_descriptor(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
 }
 
 fn attach_classic(program: &OwnedFd, number: u64) -> io::Result<OwnedFd> {

@@ -8,11 +8,6 @@ use aya_obj::btf::{Btf, BtfKind};
 use aya_obj::generated::{bpf_attach_type, bpf_prog_type};
 use tcptrace_tests::bpf_call;
 
-use crate::attach::attach_typed;
-
-/// `r0 = 0; exit` in BPF's encoding (RFC 9669).
-const PROGRAM: [u64; 2] = [0xb7, 0x95];
-
 /// Loaded; gone when dropped.
 pub struct Empty(OwnedFd);
 
@@ -27,12 +22,12 @@ impl Empty {
 
     /// Attaches it; taken off when the link is dropped, which keeps the program.
     pub fn attach(&self) -> Result<OwnedFd> {
-        attach_typed(&self.0).context("attach the empty program")
+        bpf_call::attach_typed(&self.0).context("attach the empty program")
     }
 }
 
 fn load(point: u32) -> io::Result<OwnedFd> {
-    bpf_call::load(&PROGRAM, |load| {
+    bpf_call::load(&bpf_call::NOTHING, |load| {
         load.prog_type = bpf_prog_type::BPF_PROG_TYPE_TRACING as u32;
         load.expected_attach_type = bpf_attach_type::BPF_TRACE_RAW_TP as u32;
         load.attach_btf_id = point;

@@ -175,7 +175,8 @@ fn new(address: SocketAddr) -> std::io::Result<Socket> {
     Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
 }
 
-fn set(socket: &Socket, option: libc::c_int, value: i32) -> std::io::Result<()> {
+/// Sets an option of TCP.
+pub fn set(socket: &Socket, option: libc::c_int, value: i32) -> std::io::Result<()> {
     use std::os::fd::AsRawFd;
     // SAFETY: the option takes an int, which lives for the whole call and has the length given.
     let result = unsafe {

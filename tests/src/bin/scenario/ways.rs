@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use io_uring::{IoUring, opcode, types};
 use socket2::{Domain, MsgHdr, Protocol, SockAddr, Socket, Type};
 
+use crate::puppet;
+
 /// Connects in the way with this name.
 pub fn open(way: &str, to: SocketAddr) -> Result<Socket> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
@@ -18,6 +20,7 @@ pub fn open(way: &str, to: SocketAddr) -> Result<Socket> {
         "sendto" => by_sendto(&socket, &to)?,
         "sendmsg" => by_sendmsg(&socket, &to)?,
         "without-waiting" => without_waiting(&socket, &to)?,
+        "put-off" => put_off(&socket, &to)?,
         "ring" => through_a_ring(&socket, &to)?,
         "ring-worker" => through_a_worker(&socket, &to)?,
         "32-bit" => compat::connect_as_32_bit(&socket, &to)?,
@@ -53,6 +56,23 @@ fn without_waiting(socket: &Socket, to: &SockAddr) -> Result<()> {
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
         other => bail!("a connect() that does not wait: {other:?}"),
     }
+}
+
+/// TCP Fast Open by an option: connect() sends nothing, and the SYN goes with the first bytes.
+#[inline(never)]
+fn put_off(socket: &Socket, to: &SockAddr) -> Result<()> {
+    puppet::set(socket, libc::TCP_FASTOPEN_CONNECT, 1)?;
+    connect_later(socket, to)?;
+    let sent = socket.send(b"hello")?;
+    ensure!(sent == 5);
+    Ok(())
+}
+
+#[inline(never)]
+fn connect_later(socket: &Socket, to: &SockAddr) -> io::Result<()> {
+    let begun = socket.connect(to);
+    std::hint::black_box(&begun);
+    begun
 }
 
 /// The submitter itself connects, within the call that submits.

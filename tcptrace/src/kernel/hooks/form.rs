@@ -1,0 +1,181 @@
+//! One way of attaching a hook, and how that is done.
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use aya::programs::{BtfTracePoint, FEntry, FExit, Iter, Program, ProgramError, TracePoint};
+use aya::{Btf as KernelBtf, Ebpf};
+
+use crate::kernel::btf::Btf;
+use crate::kernel::host::built_by_clang;
+
+/// Programs that do something together.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Form {
+    /// Where they attach, the most telling first.
+    pub points: &'static [Point],
+    /// What is different from the best form.
+    pub difference: &'static str,
+}
+
+/// A program and its place.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Kind and name: `tp_btf/` a raw tracepoint with types, `syscalls/` a system call's, `fentry/` and
+    /// `fexit/` a function of the kernel, `iter/` an iterator.
+    place: &'static str,
+    program: &'static str,
+    /// How many arguments the program expects there, where kernels differ in that.
+    arguments: Option<usize>,
+}
+
+/// That of the best form: none.
+pub const BEST: &str = "";
+
+/// A program at a place.
+pub const fn at(place: &'static str, program: &'static str) -> Point {
+    Point { place, program, arguments: None }
+}
+
+/// A program at a place that passes so many arguments.
+pub const fn passing(arguments: usize, place: &'static str, program: &'static str) -> Point {
+    Point { place, program, arguments: Some(arguments) }
+}
+
+/// The exit of the function of a system call; its name has the architecture in it.
+macro_rules! call {
+    ($name:literal) => {
+        if cfg!(target_arch = "aarch64") {
+            concat!("fexit/__arm64_sys_", $name)
+        } else {
+            concat!("fexit/__x64_sys_", $name)
+        }
+    };
+}
+pub(super) use call;
+
+/// The forms of a hook that has but one, of one program.
+macro_rules! only {
+    ($place:literal, $program:expr) => {
+        &[Form { points: &[at($place, $program)], difference: BEST }]
+    };
+}
+pub(super) use only;
+
+impl Form {
+    /// Where it attaches.
+    pub fn place(&self) -> &'static str {
+        self.points.first().map_or("", |point| point.place)
+    }
+
+    /// Whether attaching it takes tracefs.
+    pub fn needs_tracefs(&self) -> bool {
+        self.points.iter().any(|point| point.place.starts_with("syscalls/"))
+    }
+
+    /// Attaches all of it, or nothing. The most telling program comes last: what it tells needs the
+    /// others.
+    pub fn attach(&self, ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf) -> Result<()> {
+        self.points.iter().try_for_each(|point| point.is_there(btf))?;
+        let attached = self.points.iter().rev().try_for_each(|point| point.attach(ebpf, types));
+        if attached.is_err() {
+            for point in self.points {
+                point.detach(ebpf);
+            }
+        }
+        attached
+    }
+}
+
+impl Point {
+    fn name(&self) -> &'static str {
+        self.place.split_once('/').map_or(self.place, |(_, name)| name)
+    }
+
+    /// Whether the kernel describes it, as the program expects it to be.
+    fn is_there(&self, btf: &Btf) -> Result<()> {
+        let name = self.name();
+        let (what, arguments) = match self.place.split_once('/') {
+            Some(("tp_btf", _)) => ("tracepoint", btf.tracepoint_arguments(name)),
+            Some(("fentry" | "fexit", _)) => {
+                ensure!(
+                    !built_by_clang(),
+                    "the kernel was built by clang, which may have put {name} into others (LTO)"
+                );
+                ("function", btf.function_arguments(name))
+            }
+            _ => return Ok(()),
+        };
+        let count = arguments.with_context(|| format!("this kernel has no {what} {name}"))?;
+        let fits = self.arguments.is_none_or(|expected| expected == count);
+        ensure!(fits, "{name} has {count} arguments on this kernel");
+        Ok(())
+    }
+
+    fn program<'a>(&self, ebpf: &'a mut Ebpf) -> Result<&'a mut Program> {
+        ebpf.program_mut(self.program).with_context(|| format!("no program {}", self.program))
+    }
+
+    fn attach(&self, ebpf: &mut Ebpf, types: &KernelBtf) -> Result<()> {
+        let name = self.name();
+        let place = || format!("{} cannot be hooked", self.place);
+        match self.program(ebpf)? {
+            Program::BtfTracePoint(program) => {
+                program.load(name, types).map_err(refused)?;
+                program.attach()?;
+            }
+            Program::FEntry(program) => {
+                program.load(name, types).map_err(refused).with_context(place)?;
+                program.attach().with_context(place)?;
+            }
+            Program::FExit(program) => {
+                program.load(name, types).map_err(refused).with_context(place)?;
+                program.attach().with_context(place)?;
+            }
+            Program::TracePoint(program) => attach_call(program, name)?,
+            Program::Iter(program) => program.load(name, types).map_err(refused)?,
+            _ => bail!("{} is of a kind that is not known", self.program),
+        }
+        Ok(())
+    }
+
+    /// Takes it off; nothing is lost where it was not attached.
+    fn detach(&self, ebpf: &mut Ebpf) {
+        let Ok(program) = self.program(ebpf) else { return };
+        let _ = match program {
+            Program::BtfTracePoint(program) => BtfTracePoint::unload(program),
+            Program::FEntry(program) => FEntry::unload(program),
+            Program::FExit(program) => FExit::unload(program),
+            Program::TracePoint(program) => TracePoint::unload(program),
+            Program::Iter(program) => Iter::unload(program),
+            _ => Ok(()),
+        };
+    }
+}
+
+/// One program serves several calls.
+fn attach_call(program: &mut TracePoint, name: &str) -> Result<()> {
+    if program.fd().is_err() {
+        program.load().map_err(refused)?;
+    }
+    program.attach("syscalls", name).with_context(
+        || "system-call tracepoints need tracefs (mount -t tracefs none /sys/kernel/tracing)",
+    )?;
+    Ok(())
+}
+
+/// The verifier's log is a book; it goes to `-v`, its verdict into the one line of the error.
+fn refused(error: ProgramError) -> anyhow::Error {
+    let ProgramError::LoadError { io_error, verifier_log } = error else {
+        return error.into();
+    };
+    let log = verifier_log.to_string();
+    log::debug!("the verifier says:\n{log}");
+    let verdict = log.lines().rev().map(str::trim).find(|line| is_verdict(line));
+    anyhow!("the kernel refuses the program: {io_error}: {}", verdict.unwrap_or("no reason given"))
+}
+
+/// Whether a line of the verifier's log is neither empty nor its closing statistics.
+fn is_verdict(line: &str) -> bool {
+    const STATISTICS: [&str; 4] =
+        ["processed ", "verification time", "stack depth", "mark_precise"];
+    !line.is_empty() && !STATISTICS.iter().any(|start| line.starts_with(start))
+}
