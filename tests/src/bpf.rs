@@ -1,14 +1,15 @@
 //! BPF objects by id, asked of the kernel directly, so that tests need no other tool.
 
 use std::collections::BTreeMap;
+use std::ffi::CStr;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use aya::maps::{Map, MapData, PerCpuArray};
-use aya_obj::generated::bpf_cmd;
+use aya_obj::generated::{bpf_cmd, bpf_link_info};
 use tcptrace_common::counter::Counter;
 
 use crate::bpf_call;
@@ -99,11 +100,31 @@ pub fn links_of(pid: u32) -> Result<Vec<Link>> {
 }
 
 fn link(fdinfo: &str) -> Option<Link> {
-    Some(Link {
-        kind: value(fdinfo, "link_type:")?,
-        program: value(fdinfo, "prog_id:")?,
-        point: value(fdinfo, "tp_name:").unwrap_or_default(),
-    })
+    let kind: String = value(fdinfo, "link_type:")?;
+    let point = value(fdinfo, "tp_name:").or_else(|| match kind.as_str() {
+        "perf" => tracepoint_of(value(fdinfo, "link_id:")?).ok(),
+        _ => None,
+    });
+    Some(Link { kind, program: value(fdinfo, "prog_id:")?, point: point.unwrap_or_default() })
+}
+
+/// The tracepoint of a perf link, which newer kernels alone write into fdinfo; before 6.6 it cannot be
+/// asked for either.
+fn tracepoint_of(link: u32) -> Result<String> {
+    let link = fd_by_id(bpf_cmd::BPF_LINK_GET_FD_BY_ID, link)?;
+    let mut name = [0_u8; 64];
+    // SAFETY: a struct of integers, for which zeros are values.
+    let mut info: bpf_link_info = unsafe { std::mem::zeroed() };
+    // SAFETY: both unions have these members, which are integers.
+    let at = unsafe { &mut info.__bindgen_anon_1.perf_event.__bindgen_anon_1.tracepoint };
+    (at.tp_name, at.name_len) = (name.as_mut_ptr() as u64, name.len() as u32);
+    let mut attr = bpf_call::attributes();
+    attr.info.bpf_fd = link.as_raw_fd() as u32;
+    attr.info.info_len = size_of::<bpf_link_info>() as u32;
+    attr.info.info = (&raw mut info) as u64;
+    bpf_call::call(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    let name = CStr::from_bytes_until_nul(&name)?;
+    Ok(name.to_str()?.to_owned())
 }
 
 /// A program by its id.
