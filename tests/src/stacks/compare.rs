@@ -5,9 +5,6 @@ use std::fmt;
 use super::event::Event;
 use super::reported::Reported;
 
-/// Functions that nobody called. gdb may go on past them, into what lies there by chance.
-const ROOTS: [&str; 5] = ["_start", "clone", "clone3", "__clone3", "runtime.goexit"];
-
 /// What became of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -34,7 +31,7 @@ pub struct Comparison {
 
 /// Compares frame by frame, innermost first.
 pub fn compare(tool: &Reported, gdb: &Event) -> Comparison {
-    let truth = down_to_root(gdb);
+    let truth = gdb.pcs();
     let pairs = tool.addresses.iter().zip(&truth);
     let equal = pairs.take_while(|(tool, gdb)| tool == gdb).count();
     let same = equal == truth.len() && equal == tool.addresses.len();
@@ -45,13 +42,6 @@ pub fn compare(tool: &Reported, gdb: &Event) -> Comparison {
         (false, false) => Verdict::Wrong,
     };
     Comparison { equal, of: truth.len(), first_difference: (!same).then_some(equal), verdict }
-}
-
-/// The frames down to the first that nobody called.
-fn down_to_root(event: &Event) -> Vec<u64> {
-    let is_root = |name: &&str| ROOTS.contains(name);
-    let depth = event.names().iter().position(is_root).map_or(usize::MAX, |at| at + 1);
-    event.pcs().into_iter().take(depth).collect()
 }
 
 /// The sum of many comparisons.

@@ -4,6 +4,9 @@ use std::str::FromStr;
 
 use anyhow::{Context, Error, Result, bail};
 
+/// Functions that nobody called. gdb may go on past them, into what lies there by chance.
+const ROOTS: [&str; 5] = ["_start", "clone", "clone3", "__clone3", "runtime.goexit"];
+
 /// What happened to the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -72,9 +75,11 @@ impl Event {
         parsed.map(Some)
     }
 
-    /// The program counters.
+    /// The program counters, down to the first function that nobody called.
     pub fn pcs(&self) -> Vec<u64> {
-        self.frames.iter().map(|frame| frame.pc).collect()
+        let is_root = |frame: &Frame| ROOTS.contains(&frame.name.as_str());
+        let depth = self.frames.iter().position(is_root).map_or(usize::MAX, |at| at + 1);
+        self.frames.iter().take(depth).map(|frame| frame.pc).collect()
     }
 
     /// The functions' names.
