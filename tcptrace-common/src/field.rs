@@ -207,6 +207,8 @@ fields! {
     InodeMode = required "inode"."i_mode",
     /// First argument of a system call; x86-64 alone.
     RegsFirstArgument = extra "pt_regs"."di",
+    /// First argument of a 32-bit system call; x86-64 alone.
+    RegsForeignArgument = extra "pt_regs"."bx",
     /// Number of the system call; x86-64 alone.
     RegsSystemCall = extra "pt_regs"."orig_ax",
     /// Program counter of the user's code; x86-64 alone.
@@ -235,6 +237,8 @@ fields! {
     FileDentry = extra "file"."f_path.dentry",
     /// Its name, without directories.
     DentryName = extra "dentry"."d_name.name",
+    /// What the task has of io_uring; absent without `CONFIG_IO_URING`.
+    TaskUring = extra "task_struct"."io_uring",
     /// Memory of the task's process.
     Mm = extra "task_struct"."mm",
     /// Where the program's stack began.

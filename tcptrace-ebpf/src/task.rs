@@ -99,14 +99,26 @@ pub fn is_current(task: &Task) -> bool {
         && (current.pid, current.tid, current.start_ns) == (task.pid, task.tid, task.start_ns)
 }
 
+/// Whether the current task has a stack in user space, and came from there into the kernel.
+#[inline(always)]
+pub fn has_user_stack() -> bool {
+    // SAFETY: the verifier knows the current task.
+    unsafe { load::<u32>(current(), Field::TaskFlags) & NO_USER_STACK == 0 }
+}
+
+/// Whether the current task uses io_uring, of which a request may go on in any system call.
+#[inline(always)]
+pub fn uses_uring() -> bool {
+    // SAFETY: as above.
+    has(Field::TaskUring) && unsafe { load::<u64>(current(), Field::TaskUring) } != 0
+}
+
 /// What the current task runs in user space, for a walk through its stack. `None` for tasks
 /// without a user's stack (kernel threads, io_uring's workers), 32-bit programs, and on
 /// architectures whose registers are not known here.
 #[inline(always)]
 pub fn user_registers() -> Option<Frame> {
-    // SAFETY: the verifier knows the current task.
-    let flags = unsafe { load::<u32>(current(), Field::TaskFlags) };
-    if flags & NO_USER_STACK != 0 {
+    if !has_user_stack() {
         return None;
     }
     if has(Field::RegsPc) {
@@ -154,10 +166,11 @@ fn arm_registers() -> Option<Frame> {
     })
 }
 
-/// The registers with which the current task, a user's, came into the kernel.
+/// The registers with which the current task came into the kernel; what they say of a task that
+/// has no stack in user space means nothing.
 #[inline(always)]
 pub fn saved_registers() -> *const c_void {
-    // SAFETY: the current task is valid and is a user's.
+    // SAFETY: the current task is valid; every task has them.
     unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) as *const c_void }
 }
 

@@ -13,14 +13,15 @@ use aya_ebpf::macros::{fentry, fexit};
 use aya_ebpf::programs::{FEntryContext, FExitContext};
 use tcptrace_common::field::Field;
 use tcptrace_common::memory::role;
-use tcptrace_common::tcp::IPPROTO_TCP;
+use tcptrace_common::tcp::{IPPROTO_TCP, state};
 
 use crate::call::{self, Accept};
 use crate::config::read_pointer;
 use crate::hooks::accept::{failed, is_want, opened, served_by};
 use crate::memory::recall_or_begin;
+use crate::sock::Sock;
 use crate::stack;
-use crate::task::{first_argument, sock_at};
+use crate::task::{first_argument, sock_at, uses_uring};
 use crate::typed_sock::TypedSock;
 
 #[fentry(function = "security_sock_graft")]
@@ -36,21 +37,32 @@ fn grafted(typed: TypedSock, parent: *const c_void) -> Option<()> {
     if !typed.is_tcp() || sk.stream_protocol()? != IPPROTO_TCP {
         return None;
     }
-    let call = call::accept();
-    let owned = read_pointer(parent, Field::SocketSk)?;
-    if matches!(call, Accept::No) || owned as u64 != sk.key() {
+    if read_pointer(parent, Field::SocketSk)? as u64 != sk.key() {
         return None;
     }
+    let descriptor = match call::accept() {
+        Accept::On(descriptor) if uses_uring() && !is_child(sk, descriptor) => return None,
+        Accept::On(descriptor) => Some(descriptor),
+        Accept::Maybe => None,
+        Accept::No => return None,
+    };
     let memory = recall_or_begin(sk, typed.cookie())?;
     memory.role = role::PASSIVE;
     let memory = opened(memory)?;
-    if matches!(call, Accept::Native)
-        && let Some(descriptor) = first_argument()
-    {
+    if let Some(descriptor) = descriptor {
         served_by(descriptor, memory.opened_ns);
     }
     memory.open_stack = stack::capture();
     Some(())
+}
+
+/// Whether the listener behind a descriptor can have brought the connection forth. While a thread waits in
+/// accept(), io_uring may accept for it from another one.
+#[inline(always)]
+fn is_child(sk: Sock, descriptor: u64) -> bool {
+    sock_at(descriptor).is_some_and(|listener| {
+        listener.state() == state::LISTEN && listener.local_port() == sk.local_port()
+    })
 }
 
 /// Attached to the exit of `accept`.

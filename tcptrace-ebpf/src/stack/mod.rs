@@ -1,6 +1,6 @@
 //! The user stack of the task that runs now: taken, named by an id, sent once.
 //!
-//! Called in process context alone, at a system call's exit or in a read. The walk uses rules that
+//! Called in process context alone, in the call that opens a socket or at its exit, or in a read. The walk uses rules that
 //! user space has learned (see `tcptrace_common::unwind`); where one is missing the stack is
 //! copied and user space finishes it.
 

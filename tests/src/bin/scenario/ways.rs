@@ -63,6 +63,8 @@ fn without_waiting(socket: &Socket, to: &SockAddr) -> Result<()> {
 fn put_off(socket: &Socket, to: &SockAddr) -> Result<()> {
     puppet::set(socket, libc::TCP_FASTOPEN_CONNECT, 1)?;
     connect_later(socket, to)?;
+    // connect() would have waited for this.
+    ensure!(socket.peer_addr().is_err(), "nothing was put off");
     let sent = socket.send(b"hello")?;
     ensure!(sent == 5);
     Ok(())
