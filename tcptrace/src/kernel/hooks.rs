@@ -4,11 +4,13 @@ use anyhow::{Result, anyhow};
 use aya::{Btf as KernelBtf, Ebpf};
 
 use super::btf::Btf;
+use super::counters::SECOND;
 use super::{census, snapshot};
 
+pub mod ahead;
 mod form;
 
-use form::{BEST, Form, at, passing};
+use form::{BEST, Form, Point, at, passing};
 
 /// What a hook serves; a command attaches the groups that it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +144,9 @@ const URING: &[Form] = &[
         difference: "with the arguments that it had before Linux 6.14",
     },
 ];
+
+/// The second program for transitions, which is attached when it is needed (see [`super::nested`]).
+pub const NESTED: Point = at("tp_btf/inet_sock_set_state", SECOND);
 
 /// All hooks in the order of attaching: first what ends memories, last what begins them, so that
 /// no memory outlives its socket.
@@ -292,8 +297,7 @@ impl Hook {
         self.forms.first().map_or("", |best| best.place())
     }
 
-    /// Loads and attaches the hook's programs, in the best form that this kernel has. System-call
-    /// hooks need tracefs in this thread's view of the file system.
+    /// Loads and attaches the hook's programs, in the best form that this kernel has.
     ///
     /// # Errors
     ///
@@ -311,12 +315,6 @@ impl Hook {
             Some(first) => last.context(format!("{first:#}; otherwise")),
             None => last,
         })
-    }
-
-    /// Whether attaching it may take tracefs.
-    #[must_use]
-    pub fn needs_tracefs(&self) -> bool {
-        self.forms.iter().any(Form::needs_tracefs)
     }
 }
 

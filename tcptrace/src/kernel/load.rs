@@ -15,13 +15,12 @@ use super::btf::Btf;
 use super::damage::Damage;
 use super::filter::KernelFilter;
 use super::histogram::{self, HistogramWish};
-use super::hooks::{Group, HOOKS, Hook, Status};
+use super::hooks::{Group, HOOKS, Hook, NESTED, Status, ahead};
 use super::host::{Host, raise_descriptor_limit};
 use super::mini::Settler;
 use super::nested::Nested;
 use super::ring::Ring;
 use super::stacks::StackMaps;
-use super::tracefs::with_tracefs;
 use super::{census, counters, observer, offsets, snapshot, symbols};
 use crate::lifecycle::budget::{Budget, SMALLEST_RING};
 use crate::lifecycle::dwell::dwells::Dwells;
@@ -395,28 +394,26 @@ fn attach(
     may_follow_minis: bool,
 ) -> Result<Vec<(&'static Hook, Status)>> {
     let wanted: Vec<&'static Hook> = HOOKS.iter().filter(|hook| wish.wants(hook.group)).collect();
-    let needs_tracefs = wanted.iter().any(|hook| hook.needs_tracefs());
-    let all = || -> Result<Vec<(&'static Hook, Status)>> {
-        let mut hooks = Vec::new();
-        for hook in wanted {
-            let ready = match hook.group {
-                Group::MiniSockets if !may_follow_minis => Err(anyhow!(
-                    "/proc/kallsyms does not show tw_timer_handler, or the kernel lacks fields"
-                )),
-                _ => Ok(()),
-            };
-            let status = match ready.and_then(|()| hook.attach(ebpf, btf, types)) {
-                Ok(status) => status,
-                Err(error) if hook.is_required() => {
-                    return Err(error.context(format!("cannot attach to {}", hook.point())));
-                }
-                Err(error) => Status::Missing(first_line(&error)),
-            };
-            hooks.push((hook, status));
-        }
-        Ok(hooks)
-    };
-    if needs_tracefs { with_tracefs(all) } else { all() }
+    let others: &[_] = if wish.wants(Group::Life) { &[NESTED] } else { &[] };
+    ahead::load(ebpf, btf, types, &wanted, others);
+    let mut hooks = Vec::new();
+    for hook in wanted {
+        let ready = match hook.group {
+            Group::MiniSockets if !may_follow_minis => Err(anyhow!(
+                "/proc/kallsyms does not show tw_timer_handler, or the kernel lacks fields"
+            )),
+            _ => Ok(()),
+        };
+        let status = match ready.and_then(|()| hook.attach(ebpf, btf, types)) {
+            Ok(status) => status,
+            Err(error) if hook.is_required() => {
+                return Err(error.context(format!("cannot attach to {}", hook.point())));
+            }
+            Err(error) => Status::Missing(first_line(&error)),
+        };
+        hooks.push((hook, status));
+    }
+    Ok(hooks)
 }
 
 /// The reason in one line; verifier logs are long.

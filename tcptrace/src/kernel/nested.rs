@@ -12,8 +12,7 @@ use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf};
 
 use super::counters::{FIRST, SECOND, misses};
-
-const TRACEPOINT: &str = "inet_sock_set_state";
+use super::hooks::NESTED;
 
 /// How often the kernel is asked what it skipped.
 const EVERY: Duration = Duration::from_secs(1);
@@ -64,7 +63,8 @@ fn given_up(error: &anyhow::Error) -> Nested {
 }
 
 fn load(ebpf: &mut Ebpf, types: &Btf) -> Result<()> {
-    program(ebpf)?.load(TRACEPOINT, types).context("cannot load it")
+    let program = ebpf.program_mut(SECOND).context("there is no such program")?;
+    NESTED.load(program, types)
 }
 
 fn attach(ebpf: &mut Ebpf) -> Result<()> {

@@ -6,6 +6,7 @@ use aya::{Btf as KernelBtf, Ebpf};
 
 use crate::kernel::btf::Btf;
 use crate::kernel::host::built_by_clang;
+use crate::kernel::tracefs::with_tracefs;
 
 /// Programs that do something together.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,7 +23,8 @@ pub struct Point {
     /// Kind and name: `tp_btf/` a raw tracepoint with types, `syscalls/` a system call's, `fentry/` and
     /// `fexit/` a function of the kernel, `iter/` an iterator.
     place: &'static str,
-    program: &'static str,
+    /// Its name. One program may serve several system calls.
+    pub program: &'static str,
     /// How many arguments the program expects there, where kernels differ in that.
     arguments: Option<usize>,
 }
@@ -67,19 +69,24 @@ impl Form {
     }
 
     /// Whether attaching it takes tracefs.
-    pub fn needs_tracefs(&self) -> bool {
+    fn needs_tracefs(&self) -> bool {
         self.points.iter().any(|point| point.place.starts_with("syscalls/"))
+    }
+
+    /// Whether the kernel has the places, as the programs expect them to be.
+    pub fn is_there(&self, btf: &Btf) -> Result<()> {
+        self.points.iter().try_for_each(|point| point.is_there(btf))
     }
 
     /// Attaches all of it, or nothing. The most telling program comes last: what it tells needs the
     /// others.
     pub fn attach(&self, ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf) -> Result<()> {
-        self.points.iter().try_for_each(|point| point.is_there(btf))?;
-        let attached = self.points.iter().rev().try_for_each(|point| point.attach(ebpf, types));
-        if attached.is_err() {
-            for point in self.points {
-                point.detach(ebpf);
-            }
+        self.is_there(btf)?;
+        let mut all = || self.points.iter().rev().try_for_each(|point| point.attach(ebpf, types));
+        let attached = if self.needs_tracefs() { with_tracefs(all) } else { all() };
+        // Nothing is attached of one point that failed, and its program may serve another hook.
+        if attached.is_err() && self.points.len() > 1 {
+            self.points.iter().for_each(|point| point.detach(ebpf));
         }
         attached
     }
@@ -114,27 +121,51 @@ impl Point {
         ebpf.program_mut(self.program).with_context(|| format!("no program {}", self.program))
     }
 
-    fn attach(&self, ebpf: &mut Ebpf, types: &KernelBtf) -> Result<()> {
-        let name = self.name();
-        let place = || format!("{} cannot be hooked", self.place);
-        match self.program(ebpf)? {
-            Program::BtfTracePoint(program) => {
-                program.load(name, types).map_err(refused)?;
-                program.attach()?;
-            }
-            Program::FEntry(program) => {
-                program.load(name, types).map_err(refused).with_context(place)?;
-                program.attach().with_context(place)?;
-            }
-            Program::FExit(program) => {
-                program.load(name, types).map_err(refused).with_context(place)?;
-                program.attach().with_context(place)?;
-            }
-            Program::TracePoint(program) => attach_call(program, name)?,
-            Program::Iter(program) => program.load(name, types).map_err(refused)?,
-            _ => bail!("{} is of a kind that is not known", self.program),
+    /// Loads its program, unless that was done before.
+    pub fn load(&self, program: &mut Program, types: &KernelBtf) -> Result<()> {
+        if program.fd().is_ok() {
+            return Ok(());
         }
-        Ok(())
+        let name = self.name();
+        let loaded = match program {
+            Program::BtfTracePoint(program) => program.load(name, types),
+            Program::FEntry(program) => program.load(name, types),
+            Program::FExit(program) => program.load(name, types),
+            Program::TracePoint(program) => program.load(),
+            Program::Iter(program) => program.load(name, types),
+            _ => bail!("{} is of a kind that is not known", self.program),
+        };
+        loaded.map_err(|error| self.named(refused(error)))
+    }
+
+    fn attach(&self, ebpf: &mut Ebpf, types: &KernelBtf) -> Result<()> {
+        let program = self.program(ebpf)?;
+        self.load(program, types)?;
+        let attached = match program {
+            Program::BtfTracePoint(program) => program.attach().map(drop),
+            Program::FEntry(program) => program.attach().map(drop),
+            Program::FExit(program) => program.attach().map(drop),
+            Program::TracePoint(program) => {
+                program.attach("syscalls", self.name()).with_context(|| {
+                    "system-call tracepoints need tracefs (mount -t tracefs none \
+                     /sys/kernel/tracing)"
+                })?;
+                Ok(())
+            }
+            // An iterator has but to be loaded.
+            _ => Ok(()),
+        };
+        attached.map_err(|error| self.named(error.into()))
+    }
+
+    /// With the place, where it is one of several of its form or a form of several.
+    fn named(&self, error: anyhow::Error) -> anyhow::Error {
+        match self.place.split_once('/') {
+            Some(("fentry" | "fexit", _)) => {
+                error.context(format!("{} cannot be hooked", self.place))
+            }
+            _ => error,
+        }
     }
 
     /// Takes it off; nothing is lost where it was not attached.
@@ -149,17 +180,6 @@ impl Point {
             _ => Ok(()),
         };
     }
-}
-
-/// One program serves several calls.
-fn attach_call(program: &mut TracePoint, name: &str) -> Result<()> {
-    if program.fd().is_err() {
-        program.load().map_err(refused)?;
-    }
-    program.attach("syscalls", name).with_context(
-        || "system-call tracepoints need tracefs (mount -t tracefs none /sys/kernel/tracing)",
-    )?;
-    Ok(())
 }
 
 /// The verifier's log is a book; it goes to `-v`, its verdict into the one line of the error.

@@ -1,0 +1,58 @@
+//! Loading ahead: all programs at once. The kernel takes a tenth of a second to verify each program
+//! that takes stacks, on one CPU; attaching what is loaded takes no time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+
+use aya::programs::Program;
+use aya::{Btf as KernelBtf, Ebpf};
+
+use super::Hook;
+use super::form::{Form, Point};
+use crate::kernel::btf::Btf;
+
+/// Loads the programs of hooks, each in the first form that the kernel takes, and others. Whatever cannot
+/// be loaded is tried again where it is attached, which says why.
+pub fn load(ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf, hooks: &[&Hook], others: &[Point]) {
+    let mut open: Vec<&'static [Form]> = hooks.iter().map(|hook| hook.forms).collect();
+    let mut others = others;
+    loop {
+        open = open.into_iter().filter_map(|forms| first_there(forms, btf)).collect();
+        let own = open.iter().filter_map(|forms| forms.first()).flat_map(|form| form.points);
+        let points: BTreeMap<_, _> =
+            own.chain(std::mem::take(&mut others)).map(|point| (point.program, point)).collect();
+        if points.is_empty() {
+            return;
+        }
+        let refused = at_once(ebpf, types, &points);
+        let is_refused = |point: &Point| refused.contains(point.program);
+        open.retain(|forms| forms[0].points.iter().any(is_refused));
+        open = open.into_iter().map(|forms| &forms[1..]).collect();
+    }
+}
+
+/// The forms from the first one on whose places this kernel has.
+fn first_there(forms: &'static [Form], btf: &Btf) -> Option<&'static [Form]> {
+    let at = forms.iter().position(|form| form.is_there(btf).is_ok())?;
+    Some(&forms[at..])
+}
+
+/// Each program in a thread of its own. Returns those that the kernel refuses.
+fn at_once(
+    ebpf: &mut Ebpf,
+    types: &KernelBtf,
+    points: &BTreeMap<&'static str, &Point>,
+) -> BTreeSet<&'static str> {
+    let wanted =
+        ebpf.programs_mut().filter_map(|(name, program)| Some((*points.get(name)?, program)));
+    thread::scope(|scope| {
+        let load = |(point, program): (&Point, &mut Program)| {
+            (point.program, point.load(program, types).is_ok())
+        };
+        let threads: Vec<_> = wanted
+            .filter_map(|job| thread::Builder::new().spawn_scoped(scope, move || load(job)).ok())
+            .collect();
+        let ended = threads.into_iter().filter_map(|thread| thread.join().ok());
+        ended.filter(|(_, is_loaded)| !is_loaded).map(|(name, _)| name).collect()
+    })
+}
