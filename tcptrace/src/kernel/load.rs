@@ -144,7 +144,7 @@ impl Kernel {
         };
         let settler = if hooks.iter().any(follows) { Settler::load(&mut ebpf) } else { None };
         let nested = match wish.wants(Group::Life) {
-            true => Nested::load(&mut ebpf, &types),
+            true => Nested::load(&mut ebpf, &btf, &types),
             false => Nested::Settled,
         };
         Ok(Self { ebpf, hooks, absent_fields, nested, settler, damage: Damage::default() })
@@ -395,16 +395,19 @@ fn attach(
 ) -> Result<Vec<(&'static Hook, Status)>> {
     let wanted: Vec<&'static Hook> = HOOKS.iter().filter(|hook| wish.wants(hook.group)).collect();
     let others: &[_] = if wish.wants(Group::Life) { &[NESTED] } else { &[] };
-    ahead::load(ebpf, btf, types, &wanted, others);
+    let is_ready = |hook: &Hook| may_follow_minis || hook.group != Group::MiniSockets;
+    let ready: Vec<&Hook> = wanted.iter().copied().filter(|hook| is_ready(hook)).collect();
+    ahead::load(ebpf, btf, types, &ready, others);
     let mut hooks = Vec::new();
     for hook in wanted {
-        let ready = match hook.group {
-            Group::MiniSockets if !may_follow_minis => Err(anyhow!(
+        let attached = if is_ready(hook) {
+            hook.attach(ebpf, btf, types)
+        } else {
+            Err(anyhow!(
                 "/proc/kallsyms does not show tw_timer_handler, or the kernel lacks fields"
-            )),
-            _ => Ok(()),
+            ))
         };
-        let status = match ready.and_then(|()| hook.attach(ebpf, btf, types)) {
+        let status = match attached {
             Ok(status) => status,
             Err(error) if hook.is_required() => {
                 return Err(error.context(format!("cannot attach to {}", hook.point())));

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use aya::programs::BtfTracePoint;
-use aya::{Btf, Ebpf};
+use aya::{Btf as KernelBtf, Ebpf};
 
-use super::counters::{FIRST, SECOND, misses};
+use super::btf::Btf;
+use super::counters::{FIRST, misses};
 use super::hooks::NESTED;
 
 /// How often the kernel is asked what it skipped.
@@ -32,8 +33,8 @@ pub enum Nested {
 impl Nested {
     /// Loads it.
     #[must_use]
-    pub fn load(ebpf: &mut Ebpf, types: &Btf) -> Self {
-        match load(ebpf, types) {
+    pub fn load(ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf) -> Self {
+        match load(ebpf, btf, types) {
             Ok(()) => Self::Waiting(Instant::now()),
             Err(error) => given_up(&error),
         }
@@ -62,18 +63,13 @@ fn given_up(error: &anyhow::Error) -> Nested {
     Nested::Settled
 }
 
-fn load(ebpf: &mut Ebpf, types: &Btf) -> Result<()> {
-    let program = ebpf.program_mut(SECOND).context("there is no such program")?;
-    NESTED.load(program, types)
+fn load(ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf) -> Result<()> {
+    NESTED.load(NESTED.program(ebpf)?, btf, types)
 }
 
 fn attach(ebpf: &mut Ebpf) -> Result<()> {
-    program(ebpf)?.attach().context("cannot attach it")?;
+    let program: &mut BtfTracePoint = NESTED.program(ebpf)?.try_into()?;
+    program.attach().context("cannot attach it")?;
     log::debug!("interrupts make transitions in the midst of others: they are seen from now on");
     Ok(())
-}
-
-fn program(ebpf: &mut Ebpf) -> Result<&mut BtfTracePoint> {
-    let program = ebpf.program_mut(SECOND).context("there is no such program")?;
-    Ok(program.try_into()?)
 }

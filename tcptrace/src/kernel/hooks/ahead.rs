@@ -17,29 +17,26 @@ pub fn load(ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf, hooks: &[&Hook], othe
     let mut open: Vec<&'static [Form]> = hooks.iter().map(|hook| hook.forms).collect();
     let mut others = others;
     loop {
-        open = open.into_iter().filter_map(|forms| first_there(forms, btf)).collect();
         let own = open.iter().filter_map(|forms| forms.first()).flat_map(|form| form.points);
         let points: BTreeMap<_, _> =
-            own.chain(std::mem::take(&mut others)).map(|point| (point.program, point)).collect();
+            own.chain(others).map(|point| (point.program, point)).collect();
         if points.is_empty() {
             return;
         }
-        let refused = at_once(ebpf, types, &points);
+        let refused = at_once(ebpf, btf, types, &points);
         let is_refused = |point: &Point| refused.contains(point.program);
-        open.retain(|forms| forms[0].points.iter().any(is_refused));
-        open = open.into_iter().map(|forms| &forms[1..]).collect();
+        let next = |forms: &&'static [Form]| {
+            let (first, rest) = forms.split_first()?;
+            first.points.iter().any(is_refused).then_some(rest)
+        };
+        (open, others) = (open.iter().filter_map(next).collect(), &[]);
     }
 }
 
-/// The forms from the first one on whose places this kernel has.
-fn first_there(forms: &'static [Form], btf: &Btf) -> Option<&'static [Form]> {
-    let at = forms.iter().position(|form| form.is_there(btf).is_ok())?;
-    Some(&forms[at..])
-}
-
-/// Each program in a thread of its own. Returns those that the kernel refuses.
+/// Each program in a thread of its own. Returns those that the kernel has no place for, or refuses.
 fn at_once(
     ebpf: &mut Ebpf,
+    btf: &Btf,
     types: &KernelBtf,
     points: &BTreeMap<&'static str, &Point>,
 ) -> BTreeSet<&'static str> {
@@ -47,7 +44,7 @@ fn at_once(
         ebpf.programs_mut().filter_map(|(name, program)| Some((*points.get(name)?, program)));
     thread::scope(|scope| {
         let load = |(point, program): (&Point, &mut Program)| {
-            (point.program, point.load(program, types).is_ok())
+            (point.program, point.load(program, btf, types).is_ok())
         };
         let threads: Vec<_> = wanted
             .filter_map(|job| thread::Builder::new().spawn_scoped(scope, move || load(job)).ok())

@@ -73,16 +73,15 @@ impl Form {
         self.points.iter().any(|point| point.place.starts_with("syscalls/"))
     }
 
-    /// Whether the kernel has the places, as the programs expect them to be.
-    pub fn is_there(&self, btf: &Btf) -> Result<()> {
-        self.points.iter().try_for_each(|point| point.is_there(btf))
-    }
-
     /// Attaches all of it, or nothing. The most telling program comes last: what it tells needs the
     /// others.
     pub fn attach(&self, ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf) -> Result<()> {
-        self.is_there(btf)?;
-        let mut all = || self.points.iter().rev().try_for_each(|point| point.attach(ebpf, types));
+        let mut all = || {
+            self.points
+                .iter()
+                .try_for_each(|point| point.load(point.program(ebpf)?, btf, types))?;
+            self.points.iter().rev().try_for_each(|point| point.attach(ebpf))
+        };
         let attached = if self.needs_tracefs() { with_tracefs(all) } else { all() };
         // Nothing is attached of one point that failed, and its program may serve another hook.
         if attached.is_err() && self.points.len() > 1 {
@@ -117,15 +116,17 @@ impl Point {
         Ok(())
     }
 
-    fn program<'a>(&self, ebpf: &'a mut Ebpf) -> Result<&'a mut Program> {
+    /// Its program.
+    pub fn program<'a>(&self, ebpf: &'a mut Ebpf) -> Result<&'a mut Program> {
         ebpf.program_mut(self.program).with_context(|| format!("no program {}", self.program))
     }
 
     /// Loads its program, unless that was done before.
-    pub fn load(&self, program: &mut Program, types: &KernelBtf) -> Result<()> {
+    pub fn load(&self, program: &mut Program, btf: &Btf, types: &KernelBtf) -> Result<()> {
         if program.fd().is_ok() {
             return Ok(());
         }
+        self.is_there(btf)?;
         let name = self.name();
         let loaded = match program {
             Program::BtfTracePoint(program) => program.load(name, types),
@@ -138,10 +139,8 @@ impl Point {
         loaded.map_err(|error| self.named(refused(error)))
     }
 
-    fn attach(&self, ebpf: &mut Ebpf, types: &KernelBtf) -> Result<()> {
-        let program = self.program(ebpf)?;
-        self.load(program, types)?;
-        let attached = match program {
+    fn attach(&self, ebpf: &mut Ebpf) -> Result<()> {
+        let attached = match self.program(ebpf)? {
             Program::BtfTracePoint(program) => program.attach().map(drop),
             Program::FEntry(program) => program.attach().map(drop),
             Program::FExit(program) => program.attach().map(drop),
