@@ -22,7 +22,17 @@ pub fn wall_ns() -> i64 {
 
 /// The wall time of a monotonic moment.
 pub fn wall_of(monotonic: i64) -> i64 {
-    wall_ns() - monotonic_ns() + monotonic
+    monotonic + wall_offset_ns()
+}
+
+/// Wall clock minus monotonic clock: the least disturbed of a few readings, as a thread may be
+/// preempted between the two clocks.
+fn wall_offset_ns() -> i64 {
+    let readings = (0..5).map(|_| {
+        let (before, wall, after) = (monotonic_ns(), wall_ns(), monotonic_ns());
+        (after - before, wall - before.midpoint(after))
+    });
+    readings.min().map_or(0, |(_, offset)| offset)
 }
 
 fn read(clock: libc::clockid_t) -> i64 {

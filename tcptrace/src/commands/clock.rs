@@ -2,6 +2,9 @@
 
 use std::mem::zeroed;
 
+/// How often both clocks are read to compare them.
+const READINGS: u32 = 5;
+
 /// Monotonic clock, ns: the clock of everything that the kernel side stamps.
 #[must_use]
 pub fn monotonic_ns() -> u64 {
@@ -12,6 +15,21 @@ pub fn monotonic_ns() -> u64 {
 #[must_use]
 pub fn wall_ns() -> u64 {
     read(libc::CLOCK_REALTIME)
+}
+
+/// Wall clock minus monotonic clock, ns: of a few readings the one between whose two monotonic times
+/// the least passed. A thread that is preempted between two clocks would shift every time that it
+/// tells by as long as it waited.
+#[must_use]
+pub fn wall_offset_ns() -> u64 {
+    let reading = || {
+        let before = monotonic_ns();
+        let wall = wall_ns();
+        let after = monotonic_ns();
+        (after - before, wall.saturating_sub(before.midpoint(after)))
+    };
+    let readings = (0..READINGS).map(|_| reading());
+    readings.min_by_key(|(took, _)| *took).map_or(0, |(_, offset)| offset)
 }
 
 fn read(clock: libc::clockid_t) -> u64 {

@@ -19,7 +19,7 @@ use crate::process::Processes;
 use crate::source::Source;
 
 use super::census::{Question, take};
-use super::clock::{monotonic_ns, wall_ns};
+use super::clock::monotonic_ns;
 use super::look::{Ask, Lookout};
 use super::notices::Notices;
 use super::stacks::StackService;
@@ -35,7 +35,7 @@ const BATCHES: usize = 64;
 /// What is told while sockets are counted.
 pub enum Told<'a> {
     /// A transition.
-    Record(&'a Transition),
+    Transition(&'a Transition),
     /// Some sockets.
     Counted(&'a [Counted]),
 }
@@ -111,7 +111,7 @@ impl Live {
         let Self { lookout, ring, .. } = self;
         let (sender, receiver) = sync_channel::<Vec<Counted>>(BATCHES);
         let mut hear = || {
-            ring.drain(|transition| told(Told::Record(transition)));
+            ring.drain(|transition| told(Told::Transition(transition)));
             receiver.try_iter().for_each(|batch| told(Told::Counted(&batch)));
         };
         let taken = meanwhile(&mut hear, || {
@@ -191,7 +191,8 @@ impl Source for Live {
         let counters = self.lookout.kernel.counters();
         let counters = counters.context("cannot read the kernel side's counters")?;
         let look = &mut sight.look;
-        (look.now_ns, look.wall_ns) = (monotonic_ns(), wall_ns());
+        look.now_ns = monotonic_ns();
+        look.wall_ns = look.now_ns.saturating_add(look.question.wall_offset_ns);
         look.events = counters.transitions();
         look.lost = counters.losses();
         look.degradations.clone_from(&self.degradations);

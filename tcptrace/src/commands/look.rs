@@ -12,7 +12,7 @@ use crate::lifecycle::leak::Question;
 use crate::lifecycle::look::{Look, Sight};
 use crate::lifecycle::rows::Rows;
 
-use super::clock::{monotonic_ns, wall_ns};
+use super::clock::{monotonic_ns, wall_offset_ns};
 use super::namespaces;
 
 /// Time between two looks at a socket whose unsent data may move: a few round trips of a far
@@ -100,7 +100,7 @@ impl Lookout {
             question: Question {
                 min_age_ns: self.ask.min_age_ns,
                 traced_ns: monotonic_ns() - self.started_ns,
-                wall_offset_ns: wall_ns().saturating_sub(monotonic_ns()),
+                wall_offset_ns: wall_offset_ns(),
                 sees_all_processes: self.ask.sees_all_processes,
             },
             started_ns: self.started_ns,

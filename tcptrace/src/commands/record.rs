@@ -17,7 +17,7 @@ use crate::source::Source as _;
 use crate::source::recording::header::HostFacts;
 use crate::source::recording::{Header, Writer, file};
 
-use super::clock::{monotonic_ns, wall_ns};
+use super::clock::{monotonic_ns, wall_offset_ns};
 use super::live::{self, Live};
 use super::log;
 use super::look::Ask;
@@ -85,6 +85,7 @@ fn header(plan: &RecordPlan, host: &Host, live: &Live) -> Header {
         Status::Missing(reason) => format!("missing: {reason}"),
     };
     let hooks = kernel.hooks.iter().map(|(hook, own)| (hook.name.to_owned(), status(own)));
+    let started_ns = monotonic_ns();
     Header {
         kernel: host.release.clone(),
         interval_ns: nanos(plan.interval),
@@ -95,7 +96,7 @@ fn header(plan: &RecordPlan, host: &Host, live: &Live) -> Header {
             hooks: hooks.collect(),
             absent_fields: kernel.absent_fields.clone(),
         },
-        ..Header::new(wall_ns(), monotonic_ns())
+        ..Header::new(started_ns + wall_offset_ns(), started_ns)
     }
 }
 
@@ -130,7 +131,7 @@ impl Recorder<'_> {
         tape.begin_census()?;
         let mut written = Ok(());
         live.census(&mut |told| match told {
-            live::Told::Record(own) => keep(&mut written, tape.event(&own.record)),
+            live::Told::Transition(own) => keep(&mut written, tape.event(&own.record)),
             live::Told::Counted(sockets) => {
                 let each = sockets.iter().try_for_each(|own| tape.counted(own));
                 keep(&mut written, each);

@@ -254,6 +254,7 @@ mod tests {
             netns: 42,
             ends: Endpoints { local: end("10.0.0.1", 80), remote: end("10.9.0.7", 40000) },
             role: Role::Passive,
+            seen_ns: 0,
             age: Age::Unknown,
             unread_bytes: None,
             unsent_bytes: None,

@@ -32,6 +32,13 @@ pub struct Question {
     pub sees_all_processes: bool,
 }
 
+impl Question {
+    /// The wall time, ns since 1970, of a moment on the monotonic clock.
+    fn wall_ns(&self, monotonic_ns: u64) -> u64 {
+        monotonic_ns.saturating_add(self.wall_offset_ns)
+    }
+}
+
 /// What a snapshot shows.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -205,6 +212,7 @@ impl Search<'_> {
             netns: row.netns,
             ends: memory.map_or(now, |memory| now.or(Endpoints::from_tuple(&memory.tuple))),
             role: memory.map_or(Role::Unknown, |memory| Role::from_kernel(memory.role)),
+            seen_ns: self.question.wall_ns(row.now_ns),
             age,
             unread_bytes: None,
             unsent_bytes: None,
@@ -224,7 +232,7 @@ impl Search<'_> {
     fn eof(&self, case: &Case<'_>) -> Option<Eof> {
         let memory = case.witness()?;
         Some(Eof {
-            time_ns: memory.eof_ns.saturating_add(self.question.wall_offset_ns),
+            time_ns: self.question.wall_ns(memory.eof_ns),
             reader: party(&memory.eof_reader).unwrap_or_default(),
             stack: Stack::of_id(memory.eof_stack),
         })
@@ -241,6 +249,8 @@ pub(super) mod tests {
 
     const SECOND: u64 = 1_000_000_000;
     const NOW: u64 = 1000 * SECOND;
+    /// Ns since 1970.
+    const BOOT: u64 = 1_800_000_000 * SECOND;
     const JIFFIES: u64 = (1 << 32) - 300 * 250 + 1000 * 250;
 
     /// A leak about which nothing is known but that it is one.
@@ -254,6 +264,7 @@ pub(super) mod tests {
             netns: 1,
             ends: Endpoints { local: nowhere, remote: nowhere },
             role: Role::Unknown,
+            seen_ns: 0,
             age: Age::Unknown,
             unread_bytes: None,
             unsent_bytes: None,
@@ -288,15 +299,18 @@ pub(super) mod tests {
         Held { task: Task { pid: 5, start_ns: 50, ..Task::default() }, fd: 3, socket }
     }
 
-    fn found(rows: &Rows) -> Vec<u64> {
+    fn leaks(rows: &Rows) -> Vec<Leak> {
         let question = Question {
             min_age_ns: 30 * SECOND,
             traced_ns: 0,
-            wall_offset_ns: 0,
+            wall_offset_ns: BOOT,
             sees_all_processes: true,
         };
-        let findings = find(rows, &History::default(), &question);
-        findings.leaks.iter().map(|leak| leak.cookie).collect()
+        find(rows, &History::default(), &question).leaks
+    }
+
+    fn found(rows: &Rows) -> Vec<u64> {
+        leaks(rows).iter().map(|leak| leak.cookie).collect()
     }
 
     fn tables(sockets: Vec<SocketNow>, held: Vec<Held>) -> Rows {
@@ -314,6 +328,16 @@ pub(super) mod tests {
         let mut fresh = socket(4, state::CLOSE_WAIT, 10, 20);
         fresh.row.flags |= row_flag::KEEPALIVE;
         assert_eq!(found(&tables(vec![old, young, probed, fresh], vec![])), [1, 3]);
+    }
+
+    /// However long the rest of the look took.
+    #[test]
+    fn its_time_is_that_of_its_row() {
+        let mut later = socket(2, state::CLOSE_WAIT, 40, 50);
+        later.row.now_ns += SECOND;
+        let rows = tables(vec![socket(1, state::CLOSE_WAIT, 40, 50), later], vec![]);
+        let seen: Vec<_> = leaks(&rows).iter().map(|leak| leak.seen_ns).collect();
+        assert_eq!(seen, [BOOT + NOW, BOOT + NOW + SECOND]);
     }
 
     #[test]

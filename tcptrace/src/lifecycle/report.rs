@@ -100,7 +100,9 @@ pub struct Leak {
     pub ends: Endpoints,
     /// Who connected.
     pub role: Role,
-    /// How long it has leaked.
+    /// When the kernel was asked about it, ns since 1970.
+    pub seen_ns: u64,
+    /// How long it had leaked by then.
     pub age: Age,
     /// Bytes that the application has not read; `None` for a dead socket.
     pub unread_bytes: Option<u32>,

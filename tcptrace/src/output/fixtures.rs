@@ -49,6 +49,7 @@ fn leak(cookie: u64, local: Endpoint, remote: Endpoint) -> Leak {
         netns: 4_026_531_840,
         ends: Endpoints { local, remote },
         role: Role::Passive,
+        seen_ns: CHECKED_AT,
         age: Age::Exact(63 * SECOND),
         unread_bytes: Some(0),
         unsent_bytes: Some(0),

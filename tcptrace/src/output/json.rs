@@ -19,7 +19,7 @@ impl Output for Json {
         let groups = || report.groups.iter().chain(&report.half_closed);
         for group in groups() {
             for leak in &group.leaks {
-                write_line(out, &objects::Leak::new(report, group, leak))?;
+                write_line(out, &objects::Leak::new(group, leak))?;
             }
         }
         for group in groups() {

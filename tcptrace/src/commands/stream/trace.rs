@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use crate::commands::clock::{monotonic_ns, wall_ns};
+use crate::commands::clock::{monotonic_ns, wall_ns, wall_offset_ns};
 use crate::commands::openers::Openers;
 use crate::kernel::counters::Counters;
 use crate::kernel::ring::Ring;
@@ -131,7 +131,7 @@ impl Trace {
 
     /// The wall clock may be set while the trace runs.
     fn set_clock(&mut self) {
-        let offset = wall_ns().saturating_sub(monotonic_ns());
+        let offset = wall_offset_ns();
         if offset.abs_diff(self.frame.wall_offset_ns) > CLOCK_SLACK_NS {
             self.frame.wall_offset_ns = offset;
         }

@@ -150,12 +150,12 @@ pub struct Summary<'a> {
 }
 
 impl<'a> Leak<'a> {
-    /// `leak` of `group` in `report`.
-    pub fn new(report: &report::Report, group: &'a report::Group, leak: &'a report::Leak) -> Self {
+    /// `leak` of `group`.
+    pub fn new(group: &'a report::Group, leak: &'a report::Leak) -> Self {
         Self {
             r#type: "leak",
             v: VERSION,
-            time: rfc3339(report.checked_at_ns),
+            time: rfc3339(leak.seen_ns),
             kind: leak.kind.token(),
             cause: leak.cause.token(),
             evidence: leak.evidence.iter().map(|cause| cause.token()).collect(),
