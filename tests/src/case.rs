@@ -112,16 +112,20 @@ impl Case {
         let mut running = Running::leaks(&["--netns", &place])?;
         let staged = self.situation.stage(&pair)?;
         let view = View::new(&staged, expect, When::Before)?;
-        for socket in staged.sockets()? {
+        let sockets = staged.sockets()?;
+        let mut told = Vec::new();
+        for &socket in &sockets {
             let what = format!("a report of {socket:?} as {}", expect.before);
-            let leak = running.wait_leak(&what, |leak| {
+            told.push(running.wait_leak(&what, |leak| {
                 let right = view.is_about(leak, socket) && leak["cause"] == expect.before;
                 right.then(|| leak.clone())
-            })?;
-            view.check(&leak, socket)?;
+            })?);
         }
         let finished = running.interrupt()?.expect_code(0)?;
-        finished.summary()?;
+        let view = view.of_run(&finished.summary()?);
+        for (leak, socket) in told.iter().zip(sockets) {
+            view.check(leak, socket)?;
+        }
         view.check_no_other(&finished.leaks()?)
     }
 

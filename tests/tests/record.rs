@@ -275,7 +275,7 @@ fn what_is_cut_off_is_told_and_what_is_damaged_refused() -> Result<()> {
     let dir = Dir::new("record-damage")?;
     let whole = sample(&dir)?;
     let sound = replay(&dir.with("whole.rec", &whole)?, &["--no-stacks"])?.expect_code(0)?;
-    ensure!(sound.stderr.is_empty(), "{}", sound.stderr);
+    ensure!(!sound.stderr.contains("not whole"), "{}", sound.stderr);
     let cut = replay(&dir.with("cut.rec", &whole[..whole.len() - 1])?, &["--no-stacks"])?;
     ensure!(cut.expect_code(0)?.stderr.contains("not whole"), "a byte is missing");
     let stacks = replay(&dir.with("whole.rec", &whole)?, &[])?.expect_code(0)?;

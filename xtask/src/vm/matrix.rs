@@ -46,7 +46,8 @@ pub fn all_passed(columns: &[Column]) -> bool {
     Counts::of(columns.iter().flat_map(|column| &column.tests)).failed == 0
 }
 
-/// The table, then each skipped test with its reason, then each failed one.
+/// The table, then each test that did not pass, with the reason. What failed is told once more at the
+/// end in a line each, as a reason may be long.
 pub fn render(columns: &[Column]) -> String {
     let mut rows = vec![header(columns)];
     rows.extend(suites(columns).into_iter().map(|suite| row(suite, columns)));
@@ -64,7 +65,15 @@ pub fn render(columns: &[Column]) -> String {
                 writeln!(text, "{}: {what} {}::{}: {why}", column.release, test.suite, test.name);
         }
     }
+    columns.iter().for_each(|column| text.push_str(&failures(column)));
     text
+}
+
+fn failures(column: &Column) -> String {
+    let failed = column.tests.iter().filter(|test| matches!(test.outcome, Outcome::Failed(_)));
+    let line =
+        |test: &Test| format!("FAILED on {}: {}::{}\n", column.release, test.suite, test.name);
+    failed.map(line).collect()
 }
 
 fn header(columns: &[Column]) -> Vec<String> {
@@ -139,6 +148,6 @@ mod tests {
         let tests = vec![test("leaks", Outcome::Failed("no".to_owned()))];
         let columns = [Column { release: "6.1".to_owned(), tests }];
         assert!(!all_passed(&columns));
-        assert!(render(&columns).ends_with("6.1: FAILED leaks::t: no\n"));
+        assert!(render(&columns).ends_with("6.1: FAILED leaks::t: no\nFAILED on 6.1: leaks::t\n"));
     }
 }
