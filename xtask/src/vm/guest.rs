@@ -133,6 +133,7 @@ impl Guest<'_> {
         }
         archive.file("init", include_bytes!("init.sh"));
         archive.file("guest", include_bytes!("guest.sh"));
+        archive.file("try", include_bytes!("try.sh"));
         archive.file("bin/busybox", &fs::read(&self.kernel.busybox)?);
         let mut order = String::new();
         for (name, module) in self.kernel.modules()? {

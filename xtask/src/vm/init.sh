@@ -30,5 +30,5 @@ $b mount -t cgroup2 cgroup2 sys/fs/cgroup
 
 $b mkdir run/jobs
 $b mount -t 9p -o "$shared" jobs run/jobs || fail 'no directory for results'
-$b cp /guest /bin/busybox run/
+$b cp /guest /try /bin/busybox run/
 exec $b switch_root /new /run/guest

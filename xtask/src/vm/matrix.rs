@@ -16,6 +16,7 @@ pub struct Column {
 #[derive(Default)]
 struct Counts {
     passed: usize,
+    again: usize,
     skipped: usize,
     failed: usize,
 }
@@ -26,6 +27,7 @@ impl Counts {
         for test in tests {
             match test.outcome {
                 Outcome::Passed => counts.passed += 1,
+                Outcome::PassedAgain(_) => counts.again += 1,
                 Outcome::Skipped(_) => counts.skipped += 1,
                 Outcome::Failed(_) => counts.failed += 1,
             }
@@ -34,7 +36,12 @@ impl Counts {
     }
 
     fn cell(&self) -> String {
-        let parts = [(self.passed, "ok"), (self.skipped, "skipped"), (self.failed, "FAILED")];
+        let parts = [
+            (self.passed, "ok"),
+            (self.again, "ok at the second try"),
+            (self.skipped, "skipped"),
+            (self.failed, "FAILED"),
+        ];
         let parts = parts.into_iter().filter(|(count, _)| *count > 0);
         let text: Vec<_> = parts.map(|(count, what)| format!("{count} {what}")).collect();
         if text.is_empty() { "-".to_owned() } else { text.join(", ") }
@@ -57,6 +64,7 @@ pub fn render(columns: &[Column]) -> String {
         for test in &column.tests {
             let (what, why) = match &test.outcome {
                 Outcome::Passed => continue,
+                Outcome::PassedAgain(why) => ("ok at the second try", why),
                 Outcome::Skipped(why) => ("skipped", why),
                 Outcome::Failed(why) => ("FAILED", why),
             };

@@ -9,6 +9,8 @@ use super::guest::Answer;
 pub enum Outcome {
     /// What it says is so.
     Passed,
+    /// It is so when it is tried once more, alone; what was not the first time.
+    PassedAgain(String),
     /// It could not be asked here; why.
     Skipped(String),
     /// What it says is not so; how that shows.
@@ -36,12 +38,21 @@ pub fn reasons(text: &str) -> Reasons {
     pairs.map(|(test, reason)| (test.to_owned(), reason.to_owned())).collect()
 }
 
+/// What stands before the second try of what failed (`try.sh`).
+const AGAIN: &str = "\ntried again, alone:\n";
+
 /// The tests of one executable. One more is failed where it ended as it should not.
 pub fn of_suite(suite: &str, answer: &Answer, reasons: &Reasons) -> Vec<Test> {
+    let (first, second) = answer.out.split_once(AGAIN).unwrap_or((&answer.out, ""));
+    let tests_in = |out: &str| -> Vec<Test> {
+        out.lines().filter_map(|line| test(suite, line, out, reasons)).collect()
+    };
+    let again = tests_in(second);
     let mut tests: Vec<Test> =
-        answer.out.lines().filter_map(|line| test(suite, line, answer, reasons)).collect();
+        tests_in(first).into_iter().map(|test| test.tried_again(&again)).collect();
     let has_failed = tests.iter().any(|test| matches!(test.outcome, Outcome::Failed(_)));
-    let ended = answer.out.contains("\ntest result: ");
+    let last = if answer.out.contains(AGAIN) { second } else { first };
+    let ended = last.contains("\ntest result: ");
     if !ended || (answer.status != Some(0) && !has_failed) {
         let outcome = Outcome::Failed(unexpected_end(answer));
         tests.push(Test { suite: suite.to_owned(), name: "its end".to_owned(), outcome });
@@ -49,15 +60,28 @@ pub fn of_suite(suite: &str, answer: &Answer, reasons: &Reasons) -> Vec<Test> {
     tests
 }
 
-/// Reads `test NAME ... ok`, `FAILED` or `ignored`.
-fn test(suite: &str, line: &str, answer: &Answer, reasons: &Reasons) -> Option<Test> {
+impl Test {
+    /// With what the second try showed, where there was one.
+    fn tried_again(self, again: &[Self]) -> Self {
+        let Outcome::Failed(before) = self.outcome else { return self };
+        let second = again.iter().find(|test| test.name == self.name).map(|test| &test.outcome);
+        let outcome = match second {
+            Some(Outcome::Failed(_)) | None => Outcome::Failed(before),
+            Some(_) => Outcome::PassedAgain(before),
+        };
+        Self { outcome, ..self }
+    }
+}
+
+/// Reads `test NAME ... ok`, `FAILED` or `ignored`; `out` is all that was printed.
+fn test(suite: &str, line: &str, out: &str, reasons: &Reasons) -> Option<Test> {
     let (name, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
     let reason = reasons.get(&format!("{suite}::{name}"));
     let outcome = match (result.split([',', ' ']).next()?, reason) {
         ("ok", None) => Outcome::Passed,
         ("ok", Some(reason)) => Outcome::Skipped(reason.clone()),
         ("ignored", _) => Outcome::Skipped(result.to_owned()),
-        _ => Outcome::Failed(complaint(name, &answer.out)),
+        _ => Outcome::Failed(complaint(name, out)),
     };
     Some(Test { suite: suite.to_owned(), name: name.to_owned(), outcome })
 }
@@ -108,6 +132,21 @@ mod tests {
                 ("d".to_owned(), Outcome::Skipped("ignored, slow".to_owned())),
             ]
         );
+    }
+
+    #[test]
+    fn what_failed_has_a_second_try() {
+        let again = |result: &str| {
+            format!(
+                "{OUT}tried again, alone:\n\nrunning 1 test\ntest c ... {result}\n\ntest result: x\n"
+            )
+        };
+        let of_c = |result: &str, status| outcomes(&again(result), status)[2].1.clone();
+        assert_eq!(of_c("ok", 0), Outcome::PassedAgain("Error: no".to_owned()));
+        assert_eq!(of_c("FAILED", 101), Outcome::Failed("Error: no".to_owned()));
+        assert_eq!(outcomes(&again("ok"), 0).len(), 4, "each test once");
+        let cut = outcomes(&format!("{OUT}tried again, alone:\n\nrunning 1 test\n"), 124);
+        assert!(matches!(&cut[2].1, Outcome::Failed(_)), "it never ended");
     }
 
     #[test]
