@@ -2,14 +2,24 @@
 //! itself is gone.
 //!
 //! No tracepoint tells of their states. When the socket goes to CLOSE, its mini-socket is there already:
-//! that is the hand-over. And each has a timer: where that is cancelled and does not wait again a moment
-//! later, it was the end. So the kernel side keeps at most one [`MiniEnd`] a CPU of which it has not
-//! decided yet.
+//! that is the hand-over. What becomes of it then, functions of the kernel tell, where they can be hooked.
+//! Where not, its timer does ([`way`]): where that is cancelled and does not wait again a moment later, it
+//! was the end. So the kernel side keeps at most one [`MiniEnd`] a CPU of which it has not decided yet.
 
 use crate::memory::{SocketMemory, Task, memory_flag};
 use crate::record::{DWELL_UNKNOWN, bound, transition_flag};
 use crate::tcp::state;
 use crate::wire;
+
+/// How mini-sockets are followed; written into the map `MINI_WAY` once the hooks for it are in place.
+pub mod way {
+    /// Not at all.
+    pub const NONE: u64 = 0;
+    /// By their timers.
+    pub const TIMERS: u64 = 1;
+    /// By the functions of the kernel that reschedule them and put an end to them.
+    pub const FUNCTIONS: u64 = 2;
+}
 
 /// For so many mini-sockets there is room in a table of the kernel side's own, before any goes to
 /// the map `MINIS_FAR`: as many as `tcp_max_tw_buckets` lets a network namespace of a large host have

@@ -14,8 +14,10 @@ pub enum Setting {
     TranslatePids,
     /// 1: stacks are wanted.
     Stacks,
+    /// 1: mini-sockets are followed, as soon as there is a way to (`MINI_WAY`).
+    MiniSockets,
     /// Address of the kernel's `tw_timer_handler`, by which the timers of mini-sockets are told
-    /// from all others; 0: mini-sockets are not followed.
+    /// from all others; 0: it is not known, so timers are no way to follow them.
     MiniTimer,
     /// 1: every transition of every socket is followed. 0: births, and those alone that can begin or
     /// end a leak: four of the ten of a healthy connection.
@@ -61,4 +63,4 @@ pub mod filter {
 }
 
 /// How many settings there are: the length of `SETTINGS`.
-pub const COUNT: usize = 12;
+pub const COUNT: usize = 13;

@@ -111,6 +111,10 @@ pub static MINIS_NEAR: Array<table::Row> = Array::with_max_entries(table::ROWS, 
 pub static MINIS_FAR: HashMap<u64, MiniMemory> =
     HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
 
+/// How mini-sockets are followed, see [`tcptrace_common::mini::way`]. User space writes it.
+#[map]
+pub static MINI_WAY: Array<u64> = Array::with_max_entries(1, 0);
+
 /// On each CPU the mini-sockets that it keeps an eye on.
 #[map]
 pub static YOUNG: PerCpuArray<Young> = PerCpuArray::with_max_entries(1, 0);

@@ -6,6 +6,7 @@ mod eof;
 pub mod follow;
 mod graft;
 mod image;
+mod mini;
 mod open;
 mod set_state;
 mod timer;

@@ -1,4 +1,5 @@
-//! The end of a mini-socket, or of its timer's time: which of the two, a look at it tells a moment later.
+//! The end of a mini-socket, where timers alone tell of it: or of its timer's time, and which of the two, a
+//! look at it tells a moment later.
 //!
 //! `timer_cancel` fires before the kernel changes anything, so in the hook an end looks like a timer
 //! that is set to another time. What may be an end is noted, one on each CPU, and settled by the next
@@ -14,7 +15,7 @@ use tcptrace_common::memory::{SocketMemory, memory_flag};
 use tcptrace_common::mini::{MiniEnd, MiniMemory, enter, to_time_wait};
 use tcptrace_common::record::bound;
 
-use super::{Mini, table, tell, young};
+use super::{Mini, table, tell, tell_end, young};
 use crate::maps::{MINI_ENDS, count};
 use crate::words::clear;
 
@@ -24,24 +25,9 @@ const TIME_WAIT_S: u64 = 60;
 const ENDING: u64 = table::bit(memory_flag::ENDING);
 const AGAIN: u64 = table::bit(memory_flag::AGAIN);
 
-/// Whether the hook on timers has ever run: what it does not see shall not be handed over.
-#[unsafe(no_mangle)]
-static mut MINI_WATCHED: u64 = 0;
-
-/// See [`MINI_WATCHED`].
-#[inline(always)]
-pub fn is_watched() -> bool {
-    // SAFETY: a word in `.bss`, which other CPUs may write.
-    unsafe { (&raw const MINI_WATCHED).read_volatile() != 0 }
-}
-
 /// A timer is cancelled on this CPU, or its time has come.
 #[inline(always)]
 pub fn timer_cancelled(mini: Option<Mini>) {
-    if !is_watched() {
-        // SAFETY: a word in `.bss`; all who write it write the same.
-        unsafe { (&raw mut MINI_WATCHED).write_volatile(1) };
-    }
     settle();
     young::look_at_one(mini);
     if let Some(mini) = mini {
@@ -76,7 +62,7 @@ pub fn settle() -> Option<()> {
 }
 
 #[inline(always)]
-fn last_end() -> Option<&'static mut MiniEnd> {
+pub fn last_end() -> Option<&'static mut MiniEnd> {
     // SAFETY: this CPU's own slot, see the module above; user space only reads it.
     MINI_ENDS.get_ptr_mut(0).map(|end| unsafe { &mut *end })
 }
@@ -95,6 +81,14 @@ fn note(mini: Mini) -> Option<()> {
     if !recall(mini, cookie, &mut end.memory) {
         return None;
     }
+    describe(end, mini, now, jiffies);
+    end.sk = mini.key();
+    Some(())
+}
+
+/// How a mini-socket, of which the memory is there, comes to its end now.
+#[inline(always)]
+pub fn describe(end: &mut MiniEnd, mini: Mini, now: u64, jiffies: u64) {
     let expires = mini.expires();
     end.time_ns = now;
     end.substate = mini.substate();
@@ -102,13 +96,12 @@ fn note(mini: Mini) -> Option<()> {
     if end.memory.netns == 0 {
         end.memory.netns = mini.sock().netns();
     }
+    mini.sock().mini_tuple(&mut end.memory.tuple);
     end.time_wait_ns = if end.has_moved() {
         latest_time_wait(end.memory.since_ns, now, jiffies, expires)
     } else {
         0
     };
-    end.sk = mini.key();
-    Some(())
 }
 
 /// Copies the memory of a mini-socket and marks its place. Of one that is older than the trace there are
@@ -134,7 +127,6 @@ fn recall(mini: Mini, cookie: u64, memory: &mut SocketMemory) -> bool {
         table::put(mini.key(), memory);
     }
     memory.flags &= !memory_flag::ENDING;
-    mini.sock().mini_tuple(&mut memory.tuple);
     true
 }
 
@@ -171,16 +163,4 @@ fn go_on(end: &MiniEnd, own: &mut MiniMemory, mark: u64) -> bool {
     }
     own.since_ns = end.memory.since_ns;
     table::change(own, mark, table::mark_of(&end.memory))
-}
-
-#[inline(always)]
-fn tell_end(end: &mut MiniEnd, mini: Mini, own: Option<&'static mut MiniMemory>) {
-    if let Some(own) = own {
-        table::forget(end.sk, own);
-    }
-    if let Some(told) = end.unseen_time_wait() {
-        tell(&told, &mut end.memory, mini.sock());
-        enter(&mut end.memory, &told);
-    }
-    tell(&end.close(), &mut end.memory, mini.sock());
 }

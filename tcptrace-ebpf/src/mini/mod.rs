@@ -1,13 +1,14 @@
 //! Mini-sockets: what is remembered of a connection goes with it when the kernel hands it over.
 //!
-//! The socket's own program and the hook on timers meet here. What belongs to one CPU is written with
-//! interrupts off (timers, `tcptrace_settle`) or by the socket's program. A timer that an interrupt
-//! moves during a hand-over can cost one of the young ones its place; then its TIME_WAIT is told with
-//! its end.
+//! The socket's own program and the hooks on mini-sockets meet here: functions of the kernel ([`told`]), or
+//! timers ([`end`], [`young`]). What belongs to one CPU is written with interrupts off (timers,
+//! `tcptrace_settle`) or by the socket's program. A timer that an interrupt moves during a hand-over can
+//! cost one of the young ones its place; then its TIME_WAIT is told with its end.
 
 pub mod end;
 mod successor;
 pub mod table;
+pub mod told;
 pub mod young;
 
 use core::ffi::c_void;
@@ -15,15 +16,16 @@ use core::ffi::c_void;
 use tcptrace_common::counter::Counter;
 use tcptrace_common::field::Field;
 use tcptrace_common::memory::{SocketMemory, memory_flag};
-use tcptrace_common::mini::Move;
+use tcptrace_common::mini::{MiniEnd, MiniMemory, Move, enter, to_time_wait, way};
 use tcptrace_common::setting::Setting;
 use tcptrace_common::tcp::state;
 
 use crate::config::{address, read, setting};
 use crate::emit::{Transition, observe};
-use crate::maps::count_here;
+use crate::maps::{MINI_WAY, count, count_here};
 use crate::sock::Sock;
 use crate::typed_sock::TypedSock;
+use crate::words::clear;
 
 /// A mini-socket, known by its address alone.
 #[derive(Clone, Copy)]
@@ -39,7 +41,7 @@ impl Mini {
 
     /// The one at this address.
     #[inline(always)]
-    fn at(key: u64) -> Self {
+    pub fn at(key: u64) -> Self {
         Self(key as *const c_void)
     }
 
@@ -83,10 +85,11 @@ impl Mini {
 /// Returns the mini-socket's state, 0 where there is none.
 #[inline(always)]
 pub fn hand_over(sk: TypedSock, memory: &SocketMemory, from: u8, now: u64) -> u8 {
-    if setting(Setting::MiniTimer) == 0 || !matches!(from, state::FIN_WAIT2 | state::CLOSING) {
+    if setting(Setting::MiniSockets) == 0 || !matches!(from, state::FIN_WAIT2 | state::CLOSING) {
         return 0;
     }
-    if !end::is_watched() {
+    let way = followed();
+    if way == way::NONE {
         return 0;
     }
     let Some(mini) = successor::of(sk, memory.cookie) else { return 0 };
@@ -99,10 +102,61 @@ pub fn hand_over(sk: TypedSock, memory: &SocketMemory, from: u8, now: u64) -> u8
     }
     own.state = substate;
     own.flags &= !memory_flag::SINCE_LATEST;
-    if substate == state::FIN_WAIT2 {
+    if substate == state::FIN_WAIT2 && way == way::TIMERS {
         young::add(mini, memory.cookie, now);
     }
     substate
+}
+
+/// How they are followed: what no hook sees shall not be handed over.
+#[inline(always)]
+fn followed() -> u64 {
+    // SAFETY: a word, which user space writes once.
+    MINI_WAY.get_ptr(0).map_or(way::NONE, |way| unsafe { way.read_volatile() })
+}
+
+/// Tells that one in FIN_WAIT2 has entered TIME_WAIT, and when, with a bound, as `when` says of what is
+/// remembered; unless that was told or will be. Meanwhile it is marked, so that no other CPU takes it for
+/// what it was before.
+#[inline(always)]
+fn tell_time_wait(
+    mini: Mini,
+    cookie: u64,
+    memory: &mut SocketMemory,
+    when: impl FnOnce(&SocketMemory) -> (u64, u8),
+) -> Option<()> {
+    let own = table::find(mini.key(), cookie)?;
+    let mark = table::mark(own);
+    let marked = mark | table::bit(memory_flag::ENDING);
+    if own.state != state::FIN_WAIT2 || mark == marked || !table::change(own, mark, marked) {
+        return None;
+    }
+    clear(memory);
+    table::restore(own, memory);
+    mini.sock().mini_tuple(&mut memory.tuple);
+    let (at, bound) = when(memory);
+    let told = to_time_wait(memory, at, bound);
+    tell(&told, memory, mini.sock());
+    enter(memory, &told);
+    own.since_ns = memory.since_ns;
+    if !table::change(own, marked, table::mark_of(memory)) {
+        // Its timer was cancelled meanwhile, and that CPU has left it to this one.
+        count(Counter::TransitionMissed);
+    }
+    Some(())
+}
+
+/// Tells the end; the place in the table is given back.
+#[inline(always)]
+fn tell_end(end: &mut MiniEnd, mini: Mini, own: Option<&'static mut MiniMemory>) {
+    if let Some(own) = own {
+        table::forget(mini.key(), own);
+    }
+    if let Some(told) = end.unseen_time_wait() {
+        tell(&told, &mut end.memory, mini.sock());
+        enter(&mut end.memory, &told);
+    }
+    tell(&end.close(), &mut end.memory, mini.sock());
 }
 
 #[inline(always)]

@@ -2,17 +2,14 @@
 //! the slot that it is in already, and no hook tells: so each CPU looks at some whenever a timer moves.
 
 use aya_ebpf::helpers::{bpf_jiffies64, bpf_ktime_get_ns};
-use tcptrace_common::counter::Counter;
-use tcptrace_common::memory::{SocketMemory, memory_flag};
-use tcptrace_common::mini::{enter, to_time_wait};
+use tcptrace_common::memory::SocketMemory;
 use tcptrace_common::record::bound;
 use tcptrace_common::tcp::state;
 
 use super::end::latest_time_wait;
-use super::{Mini, table, tell};
-use crate::maps::{YOUNG, count};
+use super::{Mini, tell_time_wait};
+use crate::maps::YOUNG;
 use crate::opaque::opaque;
-use crate::words::clear;
 
 /// How many a CPU keeps an eye on; a power of two.
 const MOST: usize = 128;
@@ -100,7 +97,8 @@ pub fn look_at_one(moving: Option<Mini>) -> Option<()> {
             young.add(Place { since_ns: SEEN, ..place });
             return None;
         }
-        return tell_time_wait(mini, place.cookie, &mut young.memory);
+        let when = |memory: &SocketMemory| at_most(mini, memory);
+        return tell_time_wait(mini, place.cookie, &mut young.memory, when);
     }
     // SAFETY: no preconditions.
     if unsafe { bpf_ktime_get_ns() } - place.since_ns < YOUNG_FOR_NS {
@@ -109,29 +107,10 @@ pub fn look_at_one(moving: Option<Mini>) -> Option<()> {
     None
 }
 
-/// Tells when it entered TIME_WAIT at the latest, unless that was told or will be: its timer was moved.
-/// Meanwhile it is marked, so that no other CPU takes it for what it was before.
+/// When it entered TIME_WAIT at the latest: its timer was moved.
 #[inline(always)]
-fn tell_time_wait(mini: Mini, cookie: u64, memory: &mut SocketMemory) -> Option<()> {
-    let own = table::find(mini.key(), cookie)?;
-    let mark = table::mark(own);
-    let marked = mark | table::bit(memory_flag::ENDING);
-    if own.state != state::FIN_WAIT2 || mark == marked || !table::change(own, mark, marked) {
-        return None;
-    }
-    clear(memory);
-    table::restore(own, memory);
-    mini.sock().mini_tuple(&mut memory.tuple);
+fn at_most(mini: Mini, memory: &SocketMemory) -> (u64, u8) {
     // SAFETY: these helpers have no preconditions.
     let (now, jiffies) = unsafe { (bpf_ktime_get_ns(), bpf_jiffies64()) };
-    let at = latest_time_wait(memory.since_ns, now, jiffies, mini.expires());
-    let told = to_time_wait(memory, at, bound::AT_MOST);
-    tell(&told, memory, mini.sock());
-    enter(memory, &told);
-    own.since_ns = memory.since_ns;
-    if !table::change(own, marked, table::mark_of(memory)) {
-        // Its timer was cancelled meanwhile, and that CPU has left it to this one.
-        count(Counter::TransitionMissed);
-    }
-    Some(())
+    (latest_time_wait(memory.since_ns, now, jiffies, mini.expires()), bound::AT_MOST)
 }

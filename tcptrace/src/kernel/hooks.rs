@@ -1,15 +1,15 @@
 //! The hooks: what each is for, in which forms it attaches, what the user loses without it.
 
 use anyhow::{Result, anyhow};
-use aya::{Btf as KernelBtf, Ebpf};
+use aya::Ebpf;
 
-use super::btf::Btf;
 use super::counters::SECOND;
 use super::{census, snapshot};
 
 pub mod ahead;
 mod form;
 
+pub use form::Ground;
 use form::{BEST, Form, Point, at, passing};
 
 /// What a hook serves; a command attaches the groups that it needs.
@@ -145,6 +145,21 @@ const URING: &[Form] = &[
     },
 ];
 
+/// The functions tell every move in its moment.
+const MINI_SOCKETS: &[Form] = &[
+    Form {
+        points: &[
+            passing(1, "fentry/inet_twsk_kill", "tcptrace_mini_end"),
+            passing(3, "fentry/__inet_twsk_schedule", "tcptrace_mini_move"),
+        ],
+        difference: BEST,
+    },
+    Form {
+        points: &[at(form::TIMERS, "tcptrace_timer_cancel")],
+        difference: "at all timers of the host, and some times are known to the jiffy",
+    },
+];
+
 /// The second program for transitions, which is attached when it is needed (see [`super::nested`]).
 pub const NESTED: Point = at("tp_btf/inet_sock_set_state", SECOND);
 
@@ -264,7 +279,7 @@ pub static HOOKS: [Hook; 16] = [
         cost: Some(NO_MINI_SOCKETS),
         degradation: "no-mini-sockets",
         group: Group::MiniSockets,
-        forms: form::only!("tp_btf/timer_cancel", "tcptrace_timer_cancel"),
+        forms: MINI_SOCKETS,
     },
     Hook {
         name: "children",
@@ -302,10 +317,10 @@ impl Hook {
     /// # Errors
     ///
     /// Why the kernel refuses the best form, and the last one.
-    pub fn attach(&self, ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf) -> Result<Status> {
+    pub fn attach(&self, ebpf: &mut Ebpf, ground: &Ground<'_>) -> Result<Status> {
         let mut refusals: Vec<anyhow::Error> = Vec::new();
         for form in self.forms {
-            match form.attach(ebpf, btf, types) {
+            match form.attach(ebpf, ground) {
                 Ok(()) => return Ok(status(form, refusals.first())),
                 Err(error) => refusals.push(error),
             }

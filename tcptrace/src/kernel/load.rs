@@ -9,15 +9,16 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{Btf as KernelBtf, Ebpf, EbpfLoader, Endianness, include_bytes_aligned};
 use tcptrace_common::field::{self, ABSENT, Field, Need};
 use tcptrace_common::memory::NEAR_SOCKETS;
+use tcptrace_common::mini::way;
 use tcptrace_common::setting::{COUNT, Setting};
 
 use super::btf::Btf;
 use super::damage::Damage;
 use super::filter::KernelFilter;
 use super::histogram::{self, HistogramWish};
-use super::hooks::{Group, HOOKS, Hook, NESTED, Status, ahead};
+use super::hooks::{Ground, Group, HOOKS, Hook, NESTED, Status, ahead};
 use super::host::{Host, raise_descriptor_limit};
-use super::mini::Settler;
+use super::mini::{self, Settler};
 use super::nested::Nested;
 use super::ring::Ring;
 use super::stacks::StackMaps;
@@ -136,15 +137,21 @@ impl Kernel {
             observer::introduce(&mut ebpf, &types)
                 .context("cannot tell which pid namespace this is")?;
         }
-        let may_follow = settings[Setting::MiniTimer as usize] != 0;
-        let hooks = attach(&mut ebpf, &btf, &types, wish, may_follow);
-        let hooks = hooks.map_err(|error| explain(host, error))?;
-        let follows = |(hook, status): &(&Hook, Status)| {
-            hook.group == Group::MiniSockets && *status == Status::Attached
+        let ground = Ground {
+            btf: &btf,
+            types: &types,
+            shows_mini_timer: settings[Setting::MiniTimer as usize] != 0,
         };
-        let settler = if hooks.iter().any(follows) { Settler::load(&mut ebpf) } else { None };
+        let may_follow = settings[Setting::MiniSockets as usize] != 0;
+        let hooks = attach(&mut ebpf, &ground, wish, may_follow);
+        let hooks = hooks.map_err(|error| explain(host, error))?;
+        let goes_by_timers = |(hook, status): &(&Hook, Status)| {
+            hook.group == Group::MiniSockets && mini::way(status) == way::TIMERS
+        };
+        let settler =
+            if hooks.iter().any(goes_by_timers) { Settler::load(&mut ebpf) } else { None };
         let nested = match wish.wants(Group::Life) {
-            true => Nested::load(&mut ebpf, &btf, &types),
+            true => Nested::load(&mut ebpf, &ground),
             false => Nested::Settled,
         };
         Ok(Self { ebpf, hooks, absent_fields, nested, settler, damage: Damage::default() })
@@ -345,7 +352,8 @@ fn settings(host: &Host, wish: &Wish, offsets: &[u32; field::COUNT]) -> [u64; CO
     settings[Setting::Stacks as usize] = u64::from(wish.wants(Group::Stacks));
     settings[Setting::Filter as usize] = wish.filter.bits();
     if wish.wants(Group::MiniSockets) {
-        settings[Setting::MiniTimer as usize] = mini_timer(offsets).unwrap_or_default();
+        settings[Setting::MiniSockets as usize] = u64::from(may_follow_minis(offsets));
+        settings[Setting::MiniTimer as usize] = symbols::mini_timer().unwrap_or_default();
     }
     settings[Setting::CensusStates as usize] = wish.census.states;
     settings[Setting::CensusMemory as usize] = u64::from(wish.census.memory);
@@ -358,8 +366,8 @@ fn settings(host: &Host, wish: &Wish, offsets: &[u32; field::COUNT]) -> [u64; CO
     settings
 }
 
-/// By what timers of mini-sockets are told, where everything else that is read of them is there.
-fn mini_timer(offsets: &[u32; field::COUNT]) -> Option<u64> {
+/// Whether everything that is read of mini-sockets is there.
+fn may_follow_minis(offsets: &[u32; field::COUNT]) -> bool {
     const READ: [Field; 11] = [
         Field::MiniSubstate,
         Field::MiniTimer,
@@ -373,8 +381,7 @@ fn mini_timer(offsets: &[u32; field::COUNT]) -> Option<u64> {
         Field::ConnectionMask,
         Field::NullsFirst,
     ];
-    let is_there = READ.iter().all(|field| offsets[*field as usize] != ABSENT);
-    is_there.then(symbols::mini_timer)?
+    READ.iter().all(|field| offsets[*field as usize] != ABSENT)
 }
 
 /// In aya-log's numbers. Off means that the verifier removes the code.
@@ -388,8 +395,7 @@ fn log_level(wish: &Wish) -> u8 {
 
 fn attach(
     ebpf: &mut Ebpf,
-    btf: &Btf,
-    types: &KernelBtf,
+    ground: &Ground<'_>,
     wish: &Wish,
     may_follow_minis: bool,
 ) -> Result<Vec<(&'static Hook, Status)>> {
@@ -397,15 +403,13 @@ fn attach(
     let others: &[_] = if wish.wants(Group::Life) { &[NESTED] } else { &[] };
     let is_ready = |hook: &Hook| may_follow_minis || hook.group != Group::MiniSockets;
     let ready: Vec<&Hook> = wanted.iter().copied().filter(|hook| is_ready(hook)).collect();
-    ahead::load(ebpf, btf, types, &ready, others);
+    ahead::load(ebpf, ground, &ready, others);
     let mut hooks = Vec::new();
     for hook in wanted {
         let attached = if is_ready(hook) {
-            hook.attach(ebpf, btf, types)
+            hook.attach(ebpf, ground)
         } else {
-            Err(anyhow!(
-                "/proc/kallsyms does not show tw_timer_handler, or the kernel lacks fields"
-            ))
+            Err(anyhow!("this kernel lacks fields of mini-sockets"))
         };
         let status = match attached {
             Ok(status) => status,
@@ -414,6 +418,10 @@ fn attach(
             }
             Err(error) => Status::Missing(first_line(&error)),
         };
+        // Before transitions are seen, the last of all hooks.
+        if hook.group == Group::MiniSockets {
+            mini::go(ebpf, mini::way(&status))?;
+        }
         hooks.push((hook, status));
     }
     Ok(hooks)

@@ -1,5 +1,6 @@
-//! Ends of mini-sockets that the kernel side has noted and not told: the next timer on that CPU tells,
-//! and where none moves, user space has the program run there that does the same.
+//! How mini-sockets are followed. By timers: ends that the kernel side has noted and not told are told by
+//! the next timer on that CPU, and where none moves, user space has the program run there that does the
+//! same.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
@@ -7,12 +8,32 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use aya::Ebpf;
-use aya::maps::PerCpuArray;
+use aya::maps::{Array, PerCpuArray};
 use aya::programs::RawTracePoint;
 use aya::util::online_cpus;
-use tcptrace_common::mini::MiniEnd;
+use tcptrace_common::mini::{MiniEnd, way};
 
+use super::hooks::Status;
 use super::plain::Plain;
+
+/// How they are followed where the hook for it has this status.
+pub fn way(status: &Status) -> u64 {
+    match status {
+        Status::Attached => way::FUNCTIONS,
+        Status::Fallback { .. } => way::TIMERS,
+        Status::Missing(_) => way::NONE,
+    }
+}
+
+/// Has the kernel side follow them so from now on.
+///
+/// # Errors
+///
+/// When the map cannot be written.
+pub fn go(ebpf: &mut Ebpf, way: u64) -> Result<()> {
+    let map = ebpf.map_mut("MINI_WAY").context("no map MINI_WAY")?;
+    Array::<_, u64>::try_from(map)?.set(0, way, 0).context("cannot write the map MINI_WAY")
+}
 
 const PROGRAM: &str = "tcptrace_settle";
 

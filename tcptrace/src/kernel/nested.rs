@@ -8,12 +8,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use aya::Ebpf;
 use aya::programs::BtfTracePoint;
-use aya::{Btf as KernelBtf, Ebpf};
 
-use super::btf::Btf;
 use super::counters::{FIRST, misses};
-use super::hooks::NESTED;
+use super::hooks::{Ground, NESTED};
 
 /// How often the kernel is asked what it skipped.
 const EVERY: Duration = Duration::from_secs(1);
@@ -33,8 +32,8 @@ pub enum Nested {
 impl Nested {
     /// Loads it.
     #[must_use]
-    pub fn load(ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf) -> Self {
-        match load(ebpf, btf, types) {
+    pub fn load(ebpf: &mut Ebpf, ground: &Ground<'_>) -> Self {
+        match load(ebpf, ground) {
             Ok(()) => Self::Waiting(Instant::now()),
             Err(error) => given_up(&error),
         }
@@ -63,8 +62,8 @@ fn given_up(error: &anyhow::Error) -> Nested {
     Nested::Settled
 }
 
-fn load(ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf) -> Result<()> {
-    NESTED.load(NESTED.program(ebpf)?, btf, types)
+fn load(ebpf: &mut Ebpf, ground: &Ground<'_>) -> Result<()> {
+    NESTED.load(NESTED.program(ebpf)?, ground)
 }
 
 fn attach(ebpf: &mut Ebpf) -> Result<()> {

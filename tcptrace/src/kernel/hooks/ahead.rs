@@ -4,16 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
+use aya::Ebpf;
 use aya::programs::Program;
-use aya::{Btf as KernelBtf, Ebpf};
 
 use super::Hook;
-use super::form::{Form, Point};
-use crate::kernel::btf::Btf;
+use super::form::{Form, Ground, Point};
 
 /// Loads the programs of hooks, each in the first form that the kernel takes, and others. Whatever cannot
 /// be loaded is tried again where it is attached, which says why.
-pub fn load(ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf, hooks: &[&Hook], others: &[Point]) {
+pub fn load(ebpf: &mut Ebpf, ground: &Ground<'_>, hooks: &[&Hook], others: &[Point]) {
     let mut open: Vec<&'static [Form]> = hooks.iter().map(|hook| hook.forms).collect();
     let mut others = others;
     loop {
@@ -23,7 +22,7 @@ pub fn load(ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf, hooks: &[&Hook], othe
         if points.is_empty() {
             return;
         }
-        let refused = at_once(ebpf, btf, types, &points);
+        let refused = at_once(ebpf, ground, &points);
         let is_refused = |point: &Point| refused.contains(point.program);
         let next = |forms: &&'static [Form]| {
             let (first, rest) = forms.split_first()?;
@@ -36,15 +35,14 @@ pub fn load(ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf, hooks: &[&Hook], othe
 /// Each program in a thread of its own. Returns those that the kernel has no place for, or refuses.
 fn at_once(
     ebpf: &mut Ebpf,
-    btf: &Btf,
-    types: &KernelBtf,
+    ground: &Ground<'_>,
     points: &BTreeMap<&'static str, &Point>,
 ) -> BTreeSet<&'static str> {
     let wanted =
         ebpf.programs_mut().filter_map(|(name, program)| Some((*points.get(name)?, program)));
     thread::scope(|scope| {
         let load = |(point, program): (&Point, &mut Program)| {
-            (point.program, point.load(program, btf, types).is_ok())
+            (point.program, point.load(program, ground).is_ok())
         };
         let threads: Vec<_> = wanted
             .filter_map(|job| thread::Builder::new().spawn_scoped(scope, move || load(job)).ok())

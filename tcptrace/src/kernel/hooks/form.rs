@@ -17,6 +17,17 @@ pub struct Form {
     pub difference: &'static str,
 }
 
+/// What is known of the kernel on which hooks are to stand.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    /// How it describes its types.
+    pub btf: &'a Btf,
+    /// The same, for aya.
+    pub types: &'a KernelBtf,
+    /// Whether it shows by what the timers of mini-sockets are told from others.
+    pub shows_mini_timer: bool,
+}
+
 /// A program and its place.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Point {
@@ -31,6 +42,9 @@ pub struct Point {
 
 /// That of the best form: none.
 pub const BEST: &str = "";
+
+/// All timers of the host.
+pub const TIMERS: &str = "tp_btf/timer_cancel";
 
 /// A program at a place.
 pub const fn at(place: &'static str, program: &'static str) -> Point {
@@ -75,11 +89,9 @@ impl Form {
 
     /// Attaches all of it, or nothing. The most telling program comes last: what it tells needs the
     /// others.
-    pub fn attach(&self, ebpf: &mut Ebpf, btf: &Btf, types: &KernelBtf) -> Result<()> {
+    pub fn attach(&self, ebpf: &mut Ebpf, ground: &Ground<'_>) -> Result<()> {
         let mut all = || {
-            self.points
-                .iter()
-                .try_for_each(|point| point.load(point.program(ebpf)?, btf, types))?;
+            self.points.iter().try_for_each(|point| point.load(point.program(ebpf)?, ground))?;
             self.points.iter().rev().try_for_each(|point| point.attach(ebpf))
         };
         let attached = if self.needs_tracefs() { with_tracefs(all) } else { all() };
@@ -97,16 +109,20 @@ impl Point {
     }
 
     /// Whether the kernel describes it, as the program expects it to be.
-    fn is_there(&self, btf: &Btf) -> Result<()> {
+    fn is_there(&self, ground: &Ground<'_>) -> Result<()> {
         let name = self.name();
+        ensure!(
+            ground.shows_mini_timer || self.place != TIMERS,
+            "/proc/kallsyms does not show tw_timer_handler"
+        );
         let (what, arguments) = match self.place.split_once('/') {
-            Some(("tp_btf", _)) => ("tracepoint", btf.tracepoint_arguments(name)),
+            Some(("tp_btf", _)) => ("tracepoint", ground.btf.tracepoint_arguments(name)),
             Some(("fentry" | "fexit", _)) => {
                 ensure!(
                     !built_by_clang(),
                     "the kernel was built by clang, which may have put {name} into others (LTO)"
                 );
-                ("function", btf.function_arguments(name))
+                ("function", ground.btf.function_arguments(name))
             }
             _ => return Ok(()),
         };
@@ -122,12 +138,12 @@ impl Point {
     }
 
     /// Loads its program, unless that was done before.
-    pub fn load(&self, program: &mut Program, btf: &Btf, types: &KernelBtf) -> Result<()> {
+    pub fn load(&self, program: &mut Program, ground: &Ground<'_>) -> Result<()> {
         if program.fd().is_ok() {
             return Ok(());
         }
-        self.is_there(btf)?;
-        let name = self.name();
+        self.is_there(ground)?;
+        let (name, types) = (self.name(), ground.types);
         let loaded = match program {
             Program::BtfTracePoint(program) => program.load(name, types),
             Program::FEntry(program) => program.load(name, types),
