@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, anyhow};
 use crate::kernel::hooks::{Group, Hook, Status};
 use crate::kernel::host::Host;
 use crate::kernel::load::{Kernel, Wish};
-use crate::kernel::privilege::KEPT;
+use crate::kernel::privilege::kept_on;
 use crate::kernel::{netns, tracefs};
 use crate::lifecycle::ability::{Check, Fact, HookAbility, KeptCapability, Presence};
 use crate::output::check::{json, table};
@@ -59,7 +59,7 @@ fn describe(host: &Host, started: &Result<Kernel>) -> Check {
 
 /// What is not given up once everything is attached.
 fn kept(host: &Host) -> Vec<KeptCapability> {
-    let kept = KEPT.iter().map(|kept| KeptCapability {
+    let kept = kept_on(host.version()).map(|kept| KeptCapability {
         name: kept.name,
         held: host.capabilities.is_some_and(|all| kept.is_in(all)),
         kept_by: kept.by.iter().map(|work| work.name()).collect(),

@@ -14,6 +14,8 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
 };
 
+use super::host::Host;
+
 /// What is left to do when everything is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -61,6 +63,8 @@ pub struct Kept {
     pub purpose: &'static str,
     /// Who keeps it.
     pub by: &'static [Work],
+    /// The kernel that can do without it, and all later ones.
+    until: Option<(u32, u32)>,
     flag: CapabilitySet,
 }
 
@@ -72,13 +76,17 @@ impl Kept {
     }
 }
 
+/// Those who read the sockets of all network namespaces.
+const SNAPSHOTS: &[Work] = &[Work::Leaks, Work::Record, Work::Hist, Work::States, Work::Doctor];
+
 /// All that is kept, by whom and what for.
-pub const KEPT: [Kept; 3] = [
+const KEPT: [Kept; 4] = [
     Kept {
         name: "CAP_SYS_ADMIN",
         purpose: "enters other network namespaces to read their sockets (setns), opens the programs \
                   that others have mapped (/proc/PID/map_files)",
-        by: &[Work::Leaks, Work::Record, Work::Hist, Work::States, Work::Doctor],
+        by: SNAPSHOTS,
+        until: None,
         flag: CapabilitySet::SYS_ADMIN,
     },
     Kept {
@@ -93,6 +101,7 @@ pub const KEPT: [Kept; 3] = [
             Work::Doctor,
             Work::StreamOfPlaces,
         ],
+        until: None,
         flag: CapabilitySet::SYS_PTRACE,
     },
     Kept {
@@ -100,7 +109,16 @@ pub const KEPT: [Kept; 3] = [
         purpose: "reads programs and perf maps that are for their owners alone, counts others' \
                   descriptors before Linux 6.2",
         by: &[Work::Leaks, Work::Record, Work::Doctor],
+        until: None,
         flag: CapabilitySet::DAC_READ_SEARCH,
+    },
+    Kept {
+        name: "CAP_NET_ADMIN",
+        purpose: "asks sockets for network namespaces to which nothing else leads (SIOCGSKNS); Linux 6.18 \
+                  opens any by its number",
+        by: SNAPSHOTS,
+        until: Some((6, 18)),
+        flag: CapabilitySet::NET_ADMIN,
     },
 ];
 
@@ -115,8 +133,15 @@ pub fn keep_for(work: Work) -> Result<()> {
 }
 
 fn wanted(work: Work) -> CapabilitySet {
-    let kept = KEPT.iter().filter(|kept| kept.by.contains(&work));
+    let kept = kept_on(Host::look().version()).filter(|kept| kept.by.contains(&work));
     kept.map(|kept| kept.flag).collect()
+}
+
+/// What is kept on a kernel of this version; all of it where that is not known.
+pub fn kept_on(version: Option<(u32, u32)>) -> impl Iterator<Item = &'static Kept> {
+    let is_over =
+        move |kept: &&Kept| version.zip(kept.until).is_some_and(|(own, until)| own >= until);
+    KEPT.iter().filter(move |kept| !is_over(kept))
 }
 
 fn drop_all_but(wanted: CapabilitySet) -> Result<()> {
@@ -166,11 +191,22 @@ mod tests {
     }
 
     #[test]
+    fn sockets_are_asked_for_their_namespaces_on_old_kernels_alone() {
+        let has = |version| kept_on(version).any(|kept| kept.name == "CAP_NET_ADMIN");
+        assert_eq!(
+            [(6, 1), (6, 17), (6, 18), (7, 3)].map(|own| has(Some(own))),
+            [true, true, false, false]
+        );
+        assert!(has(None), "a version that is not known");
+    }
+
+    #[test]
     fn the_numbers_are_those_of_the_kernel() {
         let has = |mask| KEPT.iter().filter(move |kept| kept.is_in(mask)).map(|kept| kept.name);
         assert_eq!(has(1 << 21).collect::<Vec<_>>(), ["CAP_SYS_ADMIN"]);
         assert_eq!(has(1 << 19).collect::<Vec<_>>(), ["CAP_SYS_PTRACE"]);
         assert_eq!(has(1 << 2).collect::<Vec<_>>(), ["CAP_DAC_READ_SEARCH"]);
+        assert_eq!(has(1 << 12).collect::<Vec<_>>(), ["CAP_NET_ADMIN"]);
     }
 
     /// Capabilities belong to threads: this one of the test loses them, the others do not.
