@@ -31,9 +31,11 @@ pub mod memory_flag {
     pub const FIN_RECEIVED: u8 = 2;
     /// [`super::SocketMemory::since_ns`] may be later than the truth.
     pub const SINCE_LATEST: u8 = 4;
-    /// Of a mini-socket: its timer was cancelled, and it is not settled yet whether that was its end.
+    /// Of a mini-socket: somebody is telling something of it, or its timer was cancelled, and it is not
+    /// settled yet whether that was its end.
     pub const ENDING: u8 = 8;
-    /// Of a mini-socket that is [`ENDING`]: another CPU has cancelled its timer once more.
+    /// Of a mini-socket that is [`ENDING`]: another CPU has come to its end, or cancelled its timer once
+    /// more.
     pub const AGAIN: u8 = 16;
 }
 

@@ -67,7 +67,8 @@ impl MiniMemory {
     };
 }
 
-/// The timer of a mini-socket was cancelled: its end, unless it is started again.
+/// The timer of a mini-socket was cancelled: its end, unless it is started again. Where functions tell, its
+/// end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct MiniEnd {

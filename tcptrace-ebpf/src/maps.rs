@@ -120,7 +120,7 @@ pub static MINI_WAY: Array<u64> = Array::with_max_entries(1, 0);
 pub static YOUNG: PerCpuArray<Young> = PerCpuArray::with_max_entries(1, 0);
 
 /// On each CPU the mini-socket whose end was noted last and is not told yet. User space reads it,
-/// because on an idle CPU nothing else comes.
+/// because on an idle CPU nothing else comes. Where functions tell, what is just being told.
 #[map]
 pub static MINI_ENDS: PerCpuArray<MiniEnd> = PerCpuArray::with_max_entries(1, 0);
 
@@ -173,8 +173,9 @@ pub fn count(counter: Counter) {
     }
 }
 
-/// The same for what one program alone counts, or all that count it with interrupts off: the
-/// kernel does not run a program while it runs on the same CPU, so nobody can count in between.
+/// The same for what one program alone counts, or all that count it with interrupts off, or with softirqs
+/// off where no interrupt counts it: the kernel does not run a program while it runs on the same CPU, so
+/// nobody can count in between.
 #[inline(always)]
 pub fn count_here(counter: Counter) {
     if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {

@@ -23,13 +23,17 @@ pub fn has_tracepoint(name: &str) -> Result<bool> {
     Ok(types.windows(wanted.len()).any(|bytes| bytes == wanted.as_bytes()))
 }
 
-/// Whether the kernel lets its functions be hooked (fentry, fexit): an empty program is attached to one
-/// for a moment.
+/// Whether the kernel lets its functions be hooked (fentry, fexit), and that tells something: an empty
+/// program is attached to one for a moment.
 ///
 /// # Errors
 ///
 /// Where the kernel does not describe its types.
 pub fn hooks_functions() -> Result<bool> {
+    // clang may have put functions into others, so that their hooks are silent.
+    if fs::read_to_string("/proc/version")?.contains("clang") {
+        return Ok(false);
+    }
     let types = Btf::from_sys_fs().context("the kernel's types")?;
     let function = types.id_by_type_name_kind("inet_csk_listen_start", BtfKind::Func)?;
     Ok(hook_function(function).is_ok())

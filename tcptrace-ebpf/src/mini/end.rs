@@ -15,15 +15,12 @@ use tcptrace_common::memory::{SocketMemory, memory_flag};
 use tcptrace_common::mini::{MiniEnd, MiniMemory, enter, to_time_wait};
 use tcptrace_common::record::bound;
 
-use super::{Mini, table, tell, tell_end, young};
+use super::{AGAIN, ENDING, Mini, table, tell, tell_end, young};
 use crate::maps::{MINI_ENDS, count};
 use crate::words::clear;
 
 /// `TCP_TIMEWAIT_LEN`, s (`include/net/tcp.h`).
 const TIME_WAIT_S: u64 = 60;
-
-const ENDING: u64 = table::bit(memory_flag::ENDING);
-const AGAIN: u64 = table::bit(memory_flag::AGAIN);
 
 /// A timer is cancelled on this CPU, or its time has come.
 #[inline(always)]
@@ -123,10 +120,9 @@ fn recall(mini: Mini, cookie: u64, memory: &mut SocketMemory) -> bool {
         }
         table::restore(own, memory);
     } else if cookie != 0 {
-        memory.flags = memory_flag::ENDING;
-        table::put(mini.key(), memory);
+        let entered = table::Entered { state: 0, since_ns: 0, flags: memory_flag::ENDING };
+        table::put(mini.key(), memory, &entered);
     }
-    memory.flags &= !memory_flag::ENDING;
     true
 }
 

@@ -2,8 +2,9 @@
 //!
 //! The socket's own program and the hooks on mini-sockets meet here: functions of the kernel ([`told`]), or
 //! timers ([`end`], [`young`]). What belongs to one CPU is written with interrupts off (timers,
-//! `tcptrace_settle`) or by the socket's program. A timer that an interrupt moves during a hand-over can
-//! cost one of the young ones its place; then its TIME_WAIT is told with its end.
+//! `tcptrace_settle`), with softirqs off (functions) or by the socket's program. A timer that an interrupt
+//! moves during a hand-over can cost one of the young ones its place; then its TIME_WAIT is told with its
+//! end.
 
 pub mod end;
 mod successor;
@@ -22,10 +23,13 @@ use tcptrace_common::tcp::state;
 
 use crate::config::{address, read, setting};
 use crate::emit::{Transition, observe};
-use crate::maps::{MINI_WAY, count, count_here};
+use crate::maps::{MINI_WAY, count_here};
 use crate::sock::Sock;
 use crate::typed_sock::TypedSock;
 use crate::words::clear;
+
+const ENDING: u64 = table::bit(memory_flag::ENDING);
+const AGAIN: u64 = table::bit(memory_flag::AGAIN);
 
 /// A mini-socket, known by its address alone.
 #[derive(Clone, Copy)]
@@ -94,15 +98,18 @@ pub fn hand_over(sk: TypedSock, memory: &SocketMemory, from: u8, now: u64) -> u8
     }
     let Some(mini) = successor::of(sk, memory.cookie) else { return 0 };
     let substate = mini.substate();
-    let Some(own) = table::put(mini.key(), memory) else { return substate };
-    if from != substate {
-        own.since_ns = now;
-    } else if own.state != from {
-        own.since_ns = 0;
+    let since_ns = match memory.state {
+        _ if from != substate => now,
+        known if known == from => memory.since_ns,
+        _ => 0,
+    };
+    let flags = memory.flags & !memory_flag::SINCE_LATEST;
+    let entered = table::Entered { state: substate, since_ns, flags };
+    let Some(own) = table::put(mini.key(), memory, &entered) else { return substate };
+    if way == way::FUNCTIONS {
+        return told::handed_over(mini, memory.cookie, own, substate, now);
     }
-    own.state = substate;
-    own.flags &= !memory_flag::SINCE_LATEST;
-    if substate == state::FIN_WAIT2 && way == way::TIMERS {
+    if substate == state::FIN_WAIT2 {
         young::add(mini, memory.cookie, now);
     }
     substate
@@ -117,19 +124,19 @@ fn followed() -> u64 {
 
 /// Tells that one in FIN_WAIT2 has entered TIME_WAIT, and when, with a bound, as `when` says of what is
 /// remembered; unless that was told or will be. Meanwhile it is marked, so that no other CPU takes it for
-/// what it was before.
+/// what it was before. `false`: another CPU has come to its end meanwhile, and left the place to this one.
 #[inline(always)]
 fn tell_time_wait(
     mini: Mini,
-    cookie: u64,
+    own: &mut MiniMemory,
     memory: &mut SocketMemory,
     when: impl FnOnce(&SocketMemory) -> (u64, u8),
-) -> Option<()> {
-    let own = table::find(mini.key(), cookie)?;
+) -> bool {
     let mark = table::mark(own);
-    let marked = mark | table::bit(memory_flag::ENDING);
-    if own.state != state::FIN_WAIT2 || mark == marked || !table::change(own, mark, marked) {
-        return None;
+    let marked = mark | ENDING;
+    let is_told = table::state_in(mark) != state::FIN_WAIT2 || mark == marked;
+    if is_told || !table::change(own, mark, marked) {
+        return true;
     }
     clear(memory);
     table::restore(own, memory);
@@ -139,11 +146,7 @@ fn tell_time_wait(
     tell(&told, memory, mini.sock());
     enter(memory, &told);
     own.since_ns = memory.since_ns;
-    if !table::change(own, marked, table::mark_of(memory)) {
-        // Its timer was cancelled meanwhile, and that CPU has left it to this one.
-        count(Counter::TransitionMissed);
-    }
-    Some(())
+    table::change(own, marked, table::mark_of(memory))
 }
 
 /// Tells the end; the place in the table is given back.

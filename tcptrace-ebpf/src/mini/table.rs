@@ -40,15 +40,25 @@ const EMPTY: &MiniMemory = &MiniMemory::EMPTY;
 #[unsafe(no_mangle)]
 static mut MINI_FAR: u64 = 0;
 
+/// How a mini-socket stands where it differs from what was remembered of its socket.
+pub struct Entered {
+    /// Its state.
+    pub state: u8,
+    /// Since when; 0: not known.
+    pub since_ns: u64,
+    /// [`memory_flag`].
+    pub flags: u8,
+}
+
 /// Remembers a connection for the mini-socket at this address, but for its endpoints, which the
 /// mini-socket has itself. `None`: there is no room, which is counted.
 #[inline(always)]
-pub fn put(key: u64, memory: &SocketMemory) -> Option<&'static mut MiniMemory> {
+pub fn put(key: u64, memory: &SocketMemory, now: &Entered) -> Option<&'static mut MiniMemory> {
     let own = match take(key, memory.cookie) {
         Some(own) => own,
         None => take_far(key)?,
     };
-    keep(own, memory);
+    keep(own, memory, now);
     Some(own)
 }
 
@@ -112,19 +122,36 @@ const _: () = assert!(offset_of!(MiniMemory, netns) % 8 == 0);
 const _: () = assert!(offset_of!(MiniMemory, netns) + 8 == size_of::<MiniMemory>());
 const _: () = assert!(bit(1) == 1 << 48 && cfg!(target_endian = "little"));
 
-/// Copies what is kept of a connection.
-#[inline(always)]
-pub fn keep(own: &mut MiniMemory, memory: &SocketMemory) {
-    own.cookie = memory.cookie;
-    own.since_ns = memory.since_ns;
-    copy(&memory.opener, &mut own.opener);
-    own.netns = memory.netns;
-    own.state = memory.state;
-    own.role = memory.role;
-    own.flags = memory.flags;
+/// Where in a [`mark`] the state is.
+pub const STATE: u64 = 0xff << 32;
+
+/// The part of a [`mark`] that a state is.
+pub const fn in_state(state: u8) -> u64 {
+    (state as u64) << 32
 }
 
-/// The same back again, into an empty memory, but for the marks of a place.
+/// The state in a [`mark`].
+#[inline(always)]
+pub fn state_in(mark: u64) -> u8 {
+    (mark >> 32) as u8
+}
+
+/// Copies what is kept of a connection: the cookie last, without which nobody finds it, and in a step
+/// that everybody sees before whatever is read after it.
+#[inline(always)]
+fn keep(own: &mut MiniMemory, memory: &SocketMemory, now: &Entered) {
+    // SAFETY: a reference; other CPUs read the word.
+    unsafe { (&raw mut own.cookie).write_volatile(0) };
+    own.since_ns = now.since_ns;
+    copy(&memory.opener, &mut own.opener);
+    own.netns = memory.netns;
+    own.state = now.state;
+    own.role = memory.role;
+    own.flags = now.flags;
+    exchange(&raw mut own.cookie, 0, memory.cookie);
+}
+
+/// What is kept back again, into an empty memory, but for the marks of a place.
 #[inline(always)]
 pub fn restore(own: &MiniMemory, memory: &mut SocketMemory) {
     memory.cookie = own.cookie;

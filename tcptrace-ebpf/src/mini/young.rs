@@ -2,13 +2,14 @@
 //! the slot that it is in already, and no hook tells: so each CPU looks at some whenever a timer moves.
 
 use aya_ebpf::helpers::{bpf_jiffies64, bpf_ktime_get_ns};
+use tcptrace_common::counter::Counter;
 use tcptrace_common::memory::SocketMemory;
 use tcptrace_common::record::bound;
 use tcptrace_common::tcp::state;
 
 use super::end::latest_time_wait;
-use super::{Mini, tell_time_wait};
-use crate::maps::YOUNG;
+use super::{Mini, table, tell_time_wait};
+use crate::maps::{YOUNG, count};
 use crate::opaque::opaque;
 
 /// How many a CPU keeps an eye on; a power of two.
@@ -97,8 +98,13 @@ pub fn look_at_one(moving: Option<Mini>) -> Option<()> {
             young.add(Place { since_ns: SEEN, ..place });
             return None;
         }
+        let own = table::find(place.key, place.cookie)?;
         let when = |memory: &SocketMemory| at_most(mini, memory);
-        return tell_time_wait(mini, place.cookie, &mut young.memory, when);
+        if !tell_time_wait(mini, own, &mut young.memory, when) {
+            // Its timer was cancelled meanwhile, and that CPU has left it to this one.
+            count(Counter::TransitionMissed);
+        }
+        return None;
     }
     // SAFETY: no preconditions.
     if unsafe { bpf_ktime_get_ns() } - place.since_ns < YOUNG_FOR_NS {

@@ -90,6 +90,12 @@ pub fn built_by_clang() -> bool {
     fs::read_to_string("/proc/version").is_ok_and(|version| version.contains("clang"))
 }
 
+/// Whether hooks on functions are attached and never run, as `kernel.ftrace_enabled` may have it.
+#[must_use]
+pub fn is_ftrace_off() -> bool {
+    fs::read_to_string("/proc/sys/kernel/ftrace_enabled").is_ok_and(|value| value.trim() == "0")
+}
+
 fn release() -> String {
     // SAFETY: `utsname` is plain bytes, and uname fills it or fails.
     let mut names: libc::utsname = unsafe { std::mem::zeroed() };

@@ -5,7 +5,7 @@ use aya::programs::{BtfTracePoint, FEntry, FExit, Iter, Program, ProgramError, T
 use aya::{Btf as KernelBtf, Ebpf};
 
 use crate::kernel::btf::Btf;
-use crate::kernel::host::built_by_clang;
+use crate::kernel::host::{built_by_clang, is_ftrace_off};
 use crate::kernel::tracefs::with_tracefs;
 
 /// Programs that do something together.
@@ -122,6 +122,7 @@ impl Point {
                     !built_by_clang(),
                     "the kernel was built by clang, which may have put {name} into others (LTO)"
                 );
+                ensure!(!is_ftrace_off(), "kernel.ftrace_enabled is 0");
                 ("function", ground.btf.function_arguments(name))
             }
             _ => return Ok(()),
