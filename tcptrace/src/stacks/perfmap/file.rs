@@ -54,10 +54,12 @@ impl MapFile {
     }
 }
 
-/// At most so many of the first `length` bytes, those before the end, from the beginning of a line.
+/// At most so many of the first `length` bytes, those before the end, from the beginning of a line. A hole
+/// before them holds no line, and is not read.
 fn tail(mut file: File, length: u64, most: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     let from = length.saturating_sub(most);
+    let from = skip_hole(&file, from).min(length);
     if file.seek(SeekFrom::Start(from)).is_err() {
         return bytes;
     }
@@ -68,6 +70,14 @@ fn tail(mut file: File, length: u64, most: u64) -> Vec<u8> {
         bytes.drain(..line);
     }
     bytes
+}
+
+/// Where the first data from a place on are; the place itself where the file system does not tell.
+fn skip_hole(file: &File, from: u64) -> u64 {
+    let Ok(place) = i64::try_from(from) else { return from };
+    // SAFETY: an open descriptor; the call moves its place, which is set afterwards.
+    let data = unsafe { libc::lseek(file.as_raw_fd(), place, libc::SEEK_DATA) };
+    u64::try_from(data).unwrap_or(from)
 }
 
 /// Opens a file below a root directory, whatever links there are on the way: none leads out of it.

@@ -1,3 +1,4 @@
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 
 use super::*;
@@ -117,4 +118,17 @@ fn the_innermost_process_id_counts() {
     assert_eq!(inner_pid("NSpid:\t4244\n"), Some(4244));
     assert_eq!((inner_pid("NSpid:\n"), inner_pid("")), (None, None));
     assert_eq!(euid("Uid:\t1000\t0\t1000\t1000\n"), Some(0));
+}
+
+#[test]
+fn holes_are_left_out() {
+    let dir = Dir::new("holes");
+    fs::write(dir.map(), "10 10 first\n").unwrap();
+    let mut file = fs::OpenOptions::new().append(true).open(dir.map()).unwrap();
+    file.set_len(1 << 20).unwrap();
+    file.write_all(b"\n20 10 last\n").unwrap();
+    let length = file.metadata().unwrap().len();
+    let read = tail(dir.open().unwrap(), length, 1 << 19);
+    assert!(read.ends_with(b"\n20 10 last\n"));
+    assert!(read.len() < 1 << 17, "{} bytes of a hole", read.len());
 }
