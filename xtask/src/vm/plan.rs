@@ -8,13 +8,14 @@ use super::kernel::{Fate, Kernel, NEWEST};
 use super::results::{self, Outcome, Reasons, Test};
 use crate::cargo::Executable;
 
-/// Tests of a bounded run, as file and filter: every cause and every attribution, one of what is
-/// found by a late start, one of each other command, and what only some kernels do to programs.
-const BOUNDED: [(&str, &str); 12] = [
+/// Tests of a bounded run, as file and filters: every cause and every attribution, one of what is
+/// found by a late start, one of each other command, what hooks on functions tell and the ways into
+/// namespaces that this machine's own kernel may not need, and what only some kernels do to programs.
+const BOUNDED: [(&str, &str); 14] = [
     ("causes_close_wait", "::before"),
     ("causes_dead", "::before"),
     ("never_accepted", "::before"),
-    ("holders", "::before"),
+    ("holders", "::before a_namespace"),
     ("attribution", "::before"),
     ("ipv6", "read_eof_keep_v6::after"),
     ("stream", "the_client_closes_first"),
@@ -22,6 +23,8 @@ const BOUNDED: [(&str, &str); 12] = [
     // Every state at once lasts a minute, which an emulated machine may take.
     ("states", "ipv6_and_mapped_addresses"),
     ("record", "a_replay_says_what_live_said"),
+    ("opened", "functions_where accept_that_waited fast_open_by_sendto"),
+    ("mini_sockets", ""),
     ("preemption", ""),
     ("doctor", ""),
 ];
