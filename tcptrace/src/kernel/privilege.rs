@@ -3,7 +3,7 @@
 //! Loading and attaching takes many rights; reading what was attached takes few, because it goes by
 //! descriptors: since Linux 5.19 the kernel asks for `CAP_BPF` where maps are made and programs are
 //! loaded, and nowhere else (`__sys_bpf`, `kernel/bpf/syscall.c`). So once the hooks are in place
-//! and the outputs are open, everything is dropped but what [`KEPT`] lists for the work that
+//! and the outputs are open, everything is dropped but what [`kept_on`] lists for the work that
 //! remains, before a byte of a stranger is read and before a second thread starts: threads inherit
 //! from the one that makes them (capabilities(7)).
 
