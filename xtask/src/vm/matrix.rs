@@ -78,7 +78,7 @@ pub fn render(columns: &[Column]) -> String {
 }
 
 fn failures(column: &Column) -> String {
-    let failed = column.tests.iter().filter(|test| matches!(test.outcome, Outcome::Failed(_)));
+    let failed = column.tests.iter().filter(|test| test.has_failed());
     let line =
         |test: &Test| format!("FAILED on {}: {}::{}\n", column.release, test.suite, test.name);
     failed.map(line).collect()

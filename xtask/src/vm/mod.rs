@@ -21,7 +21,7 @@ use guest::{Answer, Guest, Job};
 use kernel::{KERNELS, Kernel, NEWEST, Unpacked};
 use matrix::Column;
 use plan::{Amount, Boot, Programs};
-use results::{Outcome, Test};
+use results::Test;
 use table::Checked;
 
 use crate::cargo;
@@ -125,8 +125,7 @@ impl Run<'_> {
         let ended = |job: &Job, answer: &Answer| {
             let tests = boot.judge(job, answer, &results::Reasons::new());
             if !tests.is_empty() {
-                let failed = tests.iter().filter(|t| matches!(t.outcome, Outcome::Failed(_)));
-                let failed = failed.count();
+                let failed = tests.iter().filter(|test| test.has_failed()).count();
                 self.say(&format!("{}: {} ran, {failed} failed", job.name, tests.len()));
             }
         };

@@ -43,16 +43,18 @@ const AGAIN: &str = "\ntried again, alone:\n";
 
 /// The tests of one executable. One more is failed where it ended as it should not.
 pub fn of_suite(suite: &str, answer: &Answer, reasons: &Reasons) -> Vec<Test> {
-    let (first, second) = answer.out.split_once(AGAIN).unwrap_or((&answer.out, ""));
+    let (first, second) = match answer.out.split_once(AGAIN) {
+        Some((first, second)) => (first, Some(second)),
+        None => (answer.out.as_str(), None),
+    };
     let tests_in = |out: &str| -> Vec<Test> {
         out.lines().filter_map(|line| test(suite, line, out, reasons)).collect()
     };
-    let again = tests_in(second);
+    let again = second.map(tests_in).unwrap_or_default();
     let mut tests: Vec<Test> =
         tests_in(first).into_iter().map(|test| test.tried_again(&again)).collect();
-    let has_failed = tests.iter().any(|test| matches!(test.outcome, Outcome::Failed(_)));
-    let last = if answer.out.contains(AGAIN) { second } else { first };
-    let ended = last.contains("\ntest result: ");
+    let has_failed = tests.iter().any(Test::has_failed);
+    let ended = second.unwrap_or(first).contains("\ntest result: ");
     if !ended || (answer.status != Some(0) && !has_failed) {
         let outcome = Outcome::Failed(unexpected_end(answer));
         tests.push(Test { suite: suite.to_owned(), name: "its end".to_owned(), outcome });
@@ -61,6 +63,11 @@ pub fn of_suite(suite: &str, answer: &Answer, reasons: &Reasons) -> Vec<Test> {
 }
 
 impl Test {
+    /// Whether what it says is not so.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed(_))
+    }
+
     /// With what the second try showed, where there was one.
     fn tried_again(self, again: &[Self]) -> Self {
         let Outcome::Failed(before) = self.outcome else { return self };
