@@ -1,9 +1,8 @@
 //! Mini-sockets whose moves the kernel's own functions tell, in the moment of the move.
 //!
 //! Other CPUs may take up packets for one while it is handed over, and its time may be up while the peer's FIN
-//! comes. So whoever tells something marks the place first, [`memory_flag::ENDING`], by
-//! compare-and-exchange; who comes to the end of one that is marked marks it [`memory_flag::AGAIN`], tells
-//! the end, and leaves the place to the first.
+//! comes. So whoever tells something marks the place first, [`ENDING`], by compare-and-exchange; who comes to
+//! the end of one that is marked marks it [`AGAIN`], tells the end, and leaves the place to the first.
 //!
 //! What is told is put together in this CPU's own slot, as a program's stack has no room for it. Whoever
 //! finds it taken has preempted another program there (softirqs of a PREEMPT_RT kernel can), and leaves
