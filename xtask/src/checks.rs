@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check and test, one after the other.
+//! `cargo xtask check` and `cargo xtask test`: every check and test, one after the other.
 
 use std::env::consts::ARCH;
 use std::process::Command;
@@ -21,7 +21,7 @@ const FUZZING: Duration = Duration::from_secs(3);
 pub fn test(filter: Option<&str>) -> Result<()> {
     let toolchain = announce("setup", setup::for_tests)?;
     if filter.is_none() {
-        check(toolchain.source)?;
+        checks(toolchain.source)?;
     }
     announce("unit tests", || unit_tests(filter))?;
     if filter.is_none() {
@@ -35,7 +35,16 @@ pub fn test(filter: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-fn check(source: Source) -> Result<()> {
+/// Runs what takes neither root nor a kernel: all checks, and the unit tests.
+pub fn check() -> Result<()> {
+    let toolchain = announce("setup", setup::for_tests)?;
+    checks(toolchain.source)?;
+    announce("unit tests", || unit_tests(None))?;
+    step::say("test", "all passed");
+    Ok(())
+}
+
+fn checks(source: Source) -> Result<()> {
     announce("fmt", || step::run(&mut cargo(&["fmt", "--all", "--check"])))?;
     announce("clippy (user side)", || step::run(&mut clippy()))?;
     announce("clippy (eBPF side)", || step::run(&mut bpf_clippy(source)))?;

@@ -66,6 +66,11 @@ pub enum Command {
         filter: Option<String>,
     },
 
+    /// Set up, then run the checks and the unit tests of `cargo xtask test`
+    ///
+    /// Takes neither root nor a kernel that runs eBPF.
+    Check,
+
     /// Feed made-up bytes to everything that reads bytes from strangers
     ///
     /// Each target starts from the inputs in tests/fuzz/corpus, and stops with what it found, if

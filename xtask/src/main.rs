@@ -44,6 +44,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Demo => as_root::demo(),
         Command::Bench { args } => as_root::bench(&args),
         Command::Test { filter } => checks::test(filter.as_deref()),
+        Command::Check => checks::check(),
         Command::Fuzz { target, time } => {
             fuzz::run(target.as_deref(), Duration::from_secs(time), fuzz::Seed::Random)
         }
