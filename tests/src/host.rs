@@ -48,7 +48,7 @@ fn hook_function(function: u32) -> io::Result<()> {
     bpf_call::attach_typed(&program).map(drop)
 }
 
-/// Whether any network namespace can be opened by its number, though nothing leads to it: since 6.18.
+/// Whether any network namespace can be opened by its number, though nothing leads to it: on 6.18 alone.
 ///
 /// # Errors
 ///
@@ -57,7 +57,7 @@ pub fn opens_any_namespace() -> Result<bool> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
     let mut number = || numbers.next().context("a short release")?.context("not a release");
-    Ok((number()?, number()?) >= (6, 18))
+    Ok((number()?, number()?) == (6, 18))
 }
 
 /// Whether a read that returns 0 can be seen: before 6.3 the end of a function tells, where it can

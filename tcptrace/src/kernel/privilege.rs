@@ -63,8 +63,8 @@ pub struct Kept {
     pub purpose: &'static str,
     /// Who keeps it.
     pub by: &'static [Work],
-    /// The kernel that can do without it, and all later ones.
-    until: Option<(u32, u32)>,
+    /// The one kernel that can do without it.
+    spared_on: Option<(u32, u32)>,
     flag: CapabilitySet,
 }
 
@@ -86,7 +86,7 @@ const KEPT: [Kept; 4] = [
         purpose: "enters other network namespaces to read their sockets (setns), opens the programs \
                   that others have mapped (/proc/PID/map_files)",
         by: SNAPSHOTS,
-        until: None,
+        spared_on: None,
         flag: CapabilitySet::SYS_ADMIN,
     },
     Kept {
@@ -101,7 +101,7 @@ const KEPT: [Kept; 4] = [
             Work::Doctor,
             Work::StreamOfPlaces,
         ],
-        until: None,
+        spared_on: None,
         flag: CapabilitySet::SYS_PTRACE,
     },
     Kept {
@@ -109,15 +109,15 @@ const KEPT: [Kept; 4] = [
         purpose: "reads programs and perf maps that are for their owners alone, counts others' \
                   descriptors before Linux 6.2",
         by: &[Work::Leaks, Work::Record, Work::Doctor],
-        until: None,
+        spared_on: None,
         flag: CapabilitySet::DAC_READ_SEARCH,
     },
     Kept {
         name: "CAP_NET_ADMIN",
-        purpose: "asks sockets for network namespaces to which nothing else leads (SIOCGSKNS); Linux 6.18 \
-                  opens any by its number",
+        purpose: "asks sockets for network namespaces to which nothing else leads (SIOCGSKNS); Linux 6.18, \
+                  and it alone, opens any by its number",
         by: SNAPSHOTS,
-        until: Some((6, 18)),
+        spared_on: Some((6, 18)),
         flag: CapabilitySet::NET_ADMIN,
     },
 ];
@@ -139,9 +139,8 @@ fn wanted(work: Work) -> CapabilitySet {
 
 /// What is kept on a kernel of this version; all of it where that is not known.
 pub fn kept_on(version: Option<(u32, u32)>) -> impl Iterator<Item = &'static Kept> {
-    let is_over =
-        move |kept: &&Kept| version.zip(kept.until).is_some_and(|(own, until)| own >= until);
-    KEPT.iter().filter(move |kept| !is_over(kept))
+    let is_spared = move |kept: &&Kept| version.is_some() && kept.spared_on == version;
+    KEPT.iter().filter(move |kept| !is_spared(kept))
 }
 
 fn drop_all_but(wanted: CapabilitySet) -> Result<()> {
@@ -194,8 +193,8 @@ mod tests {
     fn sockets_are_asked_for_their_namespaces_on_old_kernels_alone() {
         let has = |version| kept_on(version).any(|kept| kept.name == "CAP_NET_ADMIN");
         assert_eq!(
-            [(6, 1), (6, 17), (6, 18), (7, 3)].map(|own| has(Some(own))),
-            [true, true, false, false]
+            [(6, 1), (6, 17), (6, 18), (6, 19), (7, 3)].map(|own| has(Some(own))),
+            [true, true, false, true, true]
         );
         assert!(has(None), "a version that is not known");
     }
