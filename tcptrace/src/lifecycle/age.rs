@@ -66,4 +66,14 @@ impl Age {
             Self::Exact(_) | Self::Unknown => None,
         }
     }
+
+    /// The same where its upper bound is not to be relied on.
+    #[must_use]
+    pub fn without_upper_bound(self) -> Self {
+        match self {
+            Self::Between { min, .. } => Self::Between { min, max: None },
+            Self::AtMost(_) => Self::Unknown,
+            known => known,
+        }
+    }
 }

@@ -3,6 +3,10 @@
 //! TCP stamps a socket with the low 32 bits of jiffies, whose rate is told by a pair of readings
 //! (see [`tcptrace_common::jiffies`]).
 
+/// Stamps may be so many ticks ahead of the reading that they are held against, and not more: a
+/// socket goes on while it is looked at. A minute at 1000 a second.
+const AHEAD: u32 = 60_000;
+
 /// A known rate of jiffies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Jiffies {
@@ -19,13 +23,20 @@ impl Jiffies {
         (rate != 0).then_some(Self { rate })
     }
 
-    /// Time from `then` (low 32 bits) to `now`, ns. Right for spans below 2³¹ ticks (24 days at
-    /// 1000 a second); a stamp that was set after `now` was read is 0 ago.
+    /// Time from `then` (low 32 bits) to `now`, ns; 0 for a stamp that was set after `now` was read. Of
+    /// 2³² ticks and more (49 days at 1000 a second) it is the remainder, see [`Self::tells_all`].
     #[must_use]
     pub fn since(self, then: u32, now: u64) -> u64 {
         #[expect(clippy::cast_possible_truncation, reason = "the low 32 bits are what is compared")]
-        let ticks = (now as u32).wrapping_sub(then);
-        u64::from(ticks.cast_signed().max(0).cast_unsigned()) * 1_000_000_000 / self.rate
+        let ticks = ticks(then, now as u32);
+        u64::from(ticks) * 1_000_000_000 / self.rate
+    }
+
+    /// Whether [`Self::since`] leaves nothing out at `now`: the host has not run for 2³² ticks yet.
+    #[must_use]
+    pub fn tells_all(self, now: u64) -> bool {
+        let boot = (1 << 32) - 300 * self.rate;
+        now.saturating_sub(boot) < 1 << 32
     }
 
     /// One tick, ns: how exact [`Self::since`] is.
@@ -33,6 +44,13 @@ impl Jiffies {
     pub fn tick_ns(self) -> u64 {
         1_000_000_000 / self.rate
     }
+}
+
+/// Ticks from one stamp to another, 0 where that comes first.
+#[must_use]
+pub const fn ticks(then: u32, now: u32) -> u32 {
+    let ticks = now.wrapping_sub(then);
+    if ticks > u32::MAX - AHEAD { 0 } else { ticks }
 }
 
 #[cfg(test)]
@@ -45,5 +63,21 @@ mod tests {
         assert_eq!(jiffies.since(u32::MAX - 249, 1 << 32), 1_000_000_000);
         assert_eq!(jiffies.since(5, (1 << 32) + 4), 0, "stamped after the reading");
         assert_eq!(jiffies.tick_ns(), 4_000_000);
+    }
+
+    #[test]
+    fn weeks_are_told_until_all_32_bits_are_used_up() {
+        let (jiffies, day) = (Jiffies { rate: 1000 }, 86_400_000_u64);
+        let boot = (1 << 32) - 300_000;
+        #[expect(clippy::cast_possible_truncation, reason = "what the kernel keeps of it")]
+        let ago = |days: u64, now: u64| {
+            jiffies.since((now - days * day) as u32, now) / 86_400_000_000_000
+        };
+        let now = boot + 49 * day;
+        assert_eq!([0, 24, 25, 30, 49].map(|days| ago(days, now)), [0, 24, 25, 30, 49]);
+        assert!(jiffies.tells_all(now) && jiffies.tells_all(boot));
+        let later = boot + 60 * day;
+        assert_eq!([30, 50].map(|days| ago(days, later)), [30, 0]);
+        assert!(!jiffies.tells_all(later));
     }
 }

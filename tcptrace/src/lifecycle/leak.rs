@@ -213,7 +213,7 @@ impl Search<'_> {
             ends: memory.map_or(now, |memory| now.or(Endpoints::from_tuple(&memory.tuple))),
             role: memory.map_or(Role::Unknown, |memory| Role::from_kernel(memory.role)),
             seen_ns: self.question.wall_ns(row.now_ns),
-            age,
+            age: case.said(age),
             unread_bytes: None,
             unsent_bytes: None,
             keepalive: case.socket.has(row_flag::KEEPALIVE),
@@ -328,6 +328,31 @@ pub(super) mod tests {
         let mut fresh = socket(4, state::CLOSE_WAIT, 10, 20);
         fresh.row.flags |= row_flag::KEEPALIVE;
         assert_eq!(found(&tables(vec![old, young, probed, fresh], vec![])), [1, 3]);
+    }
+
+    /// After a hundred days more than half of the 32 bits of a stamp have gone by, after two hundred
+    /// all.
+    #[test]
+    fn a_leak_of_months_is_one() {
+        const DAY: u64 = 86_400;
+        let aged = |uptime: u64, age: u64, state: u8| {
+            let now = (1 << 32) - 300 * 250 + uptime * DAY * 250;
+            let mut socket = socket(1, state, 0, 0);
+            socket.row.now_ns = uptime * DAY * SECOND;
+            socket.row.jiffies = now;
+            socket.row.last_ack_received = (now - age * DAY * 250) as u32;
+            socket.row.last_data_received = (now - (age + 1) * DAY * 250) as u32;
+            let found = leaks(&tables(vec![socket], vec![held(socket)]));
+            found.first().map(|leak| leak.age)
+        };
+        let days = |days: u64| days * DAY * SECOND;
+        let tick = SECOND / 250;
+        let between = |max| Some(Age::Between { min: days(120) - tick, max });
+        let to = days(121) + tick;
+        assert_eq!(aged(150, 120, state::CLOSE_WAIT), between(Some(to)));
+        assert_eq!(aged(150, 120, state::CLOSE), Some(Age::AtMost(to)));
+        assert_eq!(aged(250, 120, state::CLOSE_WAIT), between(None));
+        assert_eq!(aged(250, 120, state::CLOSE), Some(Age::Unknown));
     }
 
     /// However long the rest of the look took.

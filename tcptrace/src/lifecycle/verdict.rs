@@ -7,7 +7,7 @@ use tcptrace_common::tcp::{socket_state, state};
 use super::age::Age;
 use super::cause::Cause;
 use super::history::Seen;
-use super::jiffies::Jiffies;
+use super::jiffies::{Jiffies, ticks};
 use super::rows::{Held, SocketNow};
 
 /// Everything that is known of one leaking socket.
@@ -86,10 +86,16 @@ impl Case<'_> {
 
     fn may_have_probed(&self) -> bool {
         let row = &self.socket.row;
-        let silence = row.last_ack_received.wrapping_sub(row.last_data_received).cast_signed();
-        self.socket.has(row_flag::KEEPALIVE)
-            && silence > 0
-            && silence.cast_unsigned() >= row.keepalive_after
+        let silence = ticks(row.last_data_received, row.last_ack_received);
+        self.socket.has(row_flag::KEEPALIVE) && silence > 0 && silence >= row.keepalive_after
+    }
+
+    /// An age as it may be said: without an upper bound where the kernel's stamps may have gone
+    /// round since. That it is the remainder then does for a judgement, as it seldom is small.
+    #[must_use]
+    pub fn said(&self, age: Age) -> Age {
+        let tells_all = self.jiffies.is_none_or(|own| own.tells_all(self.socket.row.jiffies));
+        if tells_all { age } else { age.without_upper_bound() }
     }
 
     /// Whether an earlier snapshot shows that unsent data does not move.
