@@ -13,6 +13,7 @@ use crate::lifecycle::growth::Sizes;
 use crate::lifecycle::late::LateCloses;
 use crate::lifecycle::look::{Look, Sight};
 use crate::lifecycle::names::forgo_stacks;
+use crate::lifecycle::outlook::{Outlook, descriptors_held};
 use crate::lifecycle::report::{Group, Leak, Report};
 use crate::lifecycle::rows::Rows;
 use crate::source::Source;
@@ -68,7 +69,9 @@ impl<'a, S: Source> Watch<'a, S> {
         self.note_blind_spots(&look.rows);
         let (half, leaks) = self.named(findings.leaks);
         let min_age_ns = nanos(self.plan.min_age);
-        let group = |leaks| group(leaks, self.plan.by, &self.sizes, look.now_ns, min_age_ns);
+        let all = leaks.iter().chain(&half);
+        let outlook = Outlook::new(&self.sizes, all, look.now_ns, min_age_ns);
+        let group = |leaks| group(leaks, self.plan.by, &outlook);
         let (groups, half_closed) = (group(leaks), group(half));
         self.note_sizes(look.now_ns, groups.iter().chain(&half_closed));
         Ok(Some(self.joined(look, findings.checked, groups, half_closed)))
@@ -109,9 +112,11 @@ impl<'a, S: Source> Watch<'a, S> {
     }
 
     fn note_sizes<'b>(&mut self, now: u64, groups: impl Iterator<Item = &'b Group>) {
-        let sizes: HashMap<String, usize> =
-            groups.map(|group| (group.key.clone(), group.leaks.len())).collect();
-        self.sizes.note(now, sizes);
+        let groups: Vec<&Group> = groups.collect();
+        let sizes = groups.iter().map(|group| (group.key.clone(), group.leaks.len()));
+        self.sizes.groups.note(now, sizes.collect());
+        let leaks = groups.iter().flat_map(|group| &group.leaks);
+        self.sizes.processes.note(now, descriptors_held(leaks));
     }
 
     /// Says what of the host this snapshot could not show.

@@ -6,32 +6,22 @@ use std::net::IpAddr;
 
 use super::by::By;
 use super::cause::Cause;
-use super::growth::{Sizes, exhausted_in_ns};
-use super::report::{FdUse, Group, Holder, Leak, Party};
+use super::outlook::Outlook;
+use super::report::{FdUse, Group, Growth, Holder, Leak, Party};
 use super::socket::{Endpoint, Role};
 
-/// Groups leaks. `now_ns` is the time of the snapshot on the monotonic clock. Most leaks first,
-/// then the oldest.
+/// Groups leaks. Most leaks first, then the oldest.
 #[must_use]
-pub fn group(leaks: Vec<Leak>, by: By, sizes: &Sizes, now_ns: u64, min_age_ns: u64) -> Vec<Group> {
+pub fn group(leaks: Vec<Leak>, by: By, outlook: &Outlook<'_>) -> Vec<Group> {
     let mut sorted: BTreeMap<String, Vec<Leak>> = BTreeMap::new();
     for leak in leaks {
         sorted.entry(key(&leak, by)).or_default().push(leak);
     }
-    let mut rates = Rates::default();
-    let mut groups = Vec::new();
-    for (key, leaks) in sorted {
-        let trend = sizes.trend(&key, &leaks, now_ns, min_age_ns);
-        let Some(group) = build(key, leaks, by, trend.map(|trend| trend.growth)) else { continue };
-        if let Some(trend) = trend.filter(|trend| trend.is_steady) {
-            rates.add(&group, trend.growth.per_minute);
-        }
-        groups.push(group);
-    }
-    for group in &mut groups {
-        let uses = group.blamed.iter().filter_map(|own| rates.descriptors(own));
-        group.fds = uses.min_by_key(urgency);
-    }
+    let build = |(key, leaks): (String, Vec<Leak>)| {
+        let growth = outlook.growth(&key, &leaks);
+        build(key, leaks, by, growth, outlook)
+    };
+    let mut groups: Vec<Group> = sorted.into_iter().filter_map(build).collect();
     groups.sort_by_key(|group| (Reverse(group.leaks.len()), Reverse(oldest(&group.leaks))));
     groups
 }
@@ -101,16 +91,18 @@ fn build(
     key: String,
     mut leaks: Vec<Leak>,
     by: By,
-    growth: Option<super::report::Growth>,
+    growth: Option<Growth>,
+    outlook: &Outlook<'_>,
 ) -> Option<Group> {
     leaks.sort_by_key(|leak| Reverse(leak.age.at_least()));
     let cause = leaks.first()?.cause;
+    let blamed = all_blamed(&leaks);
     Some(Group {
         cause,
-        blamed: all_blamed(&leaks),
         by: named(&leaks, by),
         growth,
-        fds: None,
+        fds: blamed.iter().filter_map(|own| outlook.descriptors(own)).min_by_key(urgency),
+        blamed,
         local: common_local(&leaks),
         peers: peers(&leaks),
         key,
@@ -182,49 +174,24 @@ fn oldest(leaks: &[Leak]) -> Option<u64> {
     leaks.iter().filter_map(|leak| leak.age.at_least()).max()
 }
 
-/// How many descriptors a minute each process loses to leaks that grow steadily.
-#[derive(Default)]
-struct Rates(HashMap<u32, f64>);
-
-impl Rates {
-    /// Adds a group's rate, shared out among its processes by what they hold. A connection that
-    /// was never accepted takes no descriptor.
-    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-    fn add(&mut self, group: &Group, per_minute: f64) {
-        if group.cause == Cause::NeverAccepted {
-            return;
-        }
-        let all: usize = group.blamed.iter().map(|holder| holder.fds.len()).sum();
-        for holder in &group.blamed {
-            let share = holder.fds.len() as f64 / all.max(1) as f64;
-            *self.0.entry(holder.party.pid).or_default() += per_minute * share;
-        }
-    }
-
-    fn descriptors(&self, holder: &Holder) -> Option<FdUse> {
-        let (pid, used, limit) = (holder.party.pid, holder.fd_used?, holder.fd_limit?);
-        let rate = self.0.get(&pid).copied().unwrap_or(0.0);
-        Some(FdUse { pid, used, limit, exhausted_in_ns: exhausted_in_ns(used, limit, rate) })
-    }
-}
-
 /// Soonest exhausted first, then fewest free.
 fn urgency(own: &FdUse) -> (u64, u64, u32) {
     (own.exhausted_in_ns.unwrap_or(u64::MAX), own.limit.saturating_sub(own.used), own.pid)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::net::Ipv4Addr;
     use std::sync::Arc;
 
     use super::*;
     use crate::lifecycle::age::Age;
+    use crate::lifecycle::growth::Sizes;
     use crate::lifecycle::leak::tests::sample_leak;
     use crate::lifecycle::report::Listener;
     use crate::lifecycle::stack::Stack;
 
-    fn held(pid: u32, comm: &str, fds: &[u32], local_port: u16, remote: u8) -> Leak {
+    pub fn held(pid: u32, comm: &str, fds: &[u32], local_port: u16, remote: u8) -> Leak {
         let mut leak = sample_leak();
         let party = Party { pid, comm: comm.into(), ..Party::default() };
         let holder = Holder { party, fds: fds.to_vec(), fd_used: Some(10), fd_limit: Some(110) };
@@ -236,7 +203,8 @@ mod tests {
     }
 
     fn grouped(leaks: Vec<Leak>, by: By) -> Vec<(usize, String)> {
-        let groups = group(leaks, by, &Sizes::default(), 0, 0);
+        let sizes = Sizes::default();
+        let groups = group(leaks, by, &Outlook::new(&sizes, [].iter(), 0, 0));
         groups.into_iter().map(|group| (group.leaks.len(), group.key)).collect()
     }
 
@@ -308,19 +276,5 @@ mod tests {
             leak.holders[0].party.label = Some(format!("web: worker {pid}"));
         }
         assert_eq!(grouped(leaks, By::Stack)[0], (2, "eof-not-read/web/on 80".to_owned()));
-    }
-
-    #[test]
-    fn descriptors_run_out_only_where_growth_is_steady() {
-        let mut sizes = Sizes::default();
-        let key = "eof-not-read/web/on 80".to_owned();
-        let leaks = |count: u32| (0..count).map(|fd| held(1, "web", &[fd], 80, 1)).collect();
-        let minute = 60_000_000_000;
-        sizes.note(0, HashMap::from([(key.clone(), 0)]));
-        let burst = group(leaks(10), By::Stack, &sizes, minute, 0);
-        assert_eq!(burst[0].fds.as_ref().unwrap().exhausted_in_ns, None);
-        sizes.note(minute / 2, HashMap::from([(key, 5)]));
-        let steady = group(leaks(10), By::Stack, &sizes, minute, 0);
-        assert_eq!(steady[0].fds.as_ref().unwrap().exhausted_in_ns, Some(10 * minute));
     }
 }

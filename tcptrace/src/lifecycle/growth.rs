@@ -1,6 +1,8 @@
 //! How fast leaks grow, and when descriptors run out.
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 
 use super::report::{Growth, Leak};
 
@@ -12,10 +14,28 @@ const MINUTE_NS: u64 = 60_000_000_000;
 /// Fewer leaks than this are no series from whose ages a rate can be told.
 const SERIES: usize = 3;
 
-/// Sizes of groups in earlier reports.
+/// A process: its pid and start.
+pub type ProcessKey = (u32, u64);
+
+/// What earlier reports had.
 #[derive(Clone, Debug, Default)]
 pub struct Sizes {
-    samples: VecDeque<(u64, HashMap<String, usize>)>,
+    /// Leaks of each group.
+    pub groups: Series<String>,
+    /// Descriptors for leaked sockets of each process.
+    pub processes: Series<ProcessKey>,
+}
+
+/// Sizes of something in earlier reports.
+#[derive(Clone, Debug)]
+pub struct Series<K> {
+    samples: VecDeque<(u64, HashMap<K, usize>)>,
+}
+
+impl<K> Default for Series<K> {
+    fn default() -> Self {
+        Self { samples: VecDeque::new() }
+    }
 }
 
 /// A rate, and whether it can be expected to last: it held in both halves of the time looked at.
@@ -28,41 +48,51 @@ pub struct Trend {
     pub is_steady: bool,
 }
 
-impl Sizes {
+impl<K: Eq + Hash> Series<K> {
     /// Takes up the sizes in a report made at `now_ns`.
-    pub fn note(&mut self, now_ns: u64, sizes: HashMap<String, usize>) {
-        while self.samples.get(1).is_some_and(|(time, _)| now_ns.saturating_sub(*time) > WINDOW_NS)
-        {
+    pub fn note(&mut self, now_ns: u64, sizes: HashMap<K, usize>) {
+        // Two from before the window, of which the later shows what lies between, are enough.
+        let is_old = |time: u64| now_ns.saturating_sub(time) > WINDOW_NS;
+        while self.samples.get(2).is_some_and(|(time, _)| is_old(*time)) {
             self.samples.pop_front();
         }
         self.samples.push_back((now_ns, sizes));
     }
 
-    /// The trend of a group with `leaks` at `now_ns`: from earlier reports, or, in the first one,
-    /// from the ages of the leaks. `None`: too little is known.
+    /// The trend of what has the size `now` at `now_ns`, from earlier reports; `None` in the first one.
     #[must_use]
-    pub fn trend(&self, key: &str, leaks: &[Leak], now_ns: u64, min_age_ns: u64) -> Option<Trend> {
-        let before = self.samples.iter().filter(|(time, _)| *time < now_ns);
+    pub fn trend<Q>(&self, key: &Q, now: usize, now_ns: u64) -> Option<Trend>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let mut before = self.samples.iter().filter(|(time, _)| *time < now_ns);
         let is_far = |time: u64| now_ns - time >= WINDOW_NS;
-        let far = before.clone().rfind(|(time, _)| is_far(*time));
-        match far.or(before.clone().next()) {
-            Some((time, sizes)) => Some(self.observed(key, leaks.len(), now_ns, *time, sizes)),
-            None => estimated(leaks, min_age_ns),
-        }
+        let last_ns = before.clone().next_back().map(|(time, _)| *time);
+        // Another report has to lie between, however rare they are.
+        let far = before.clone().rfind(|(time, _)| is_far(*time) && Some(*time) < last_ns);
+        let (first_ns, first) = far.or_else(|| before.next())?;
+        Some(self.observed(key, now, now_ns, *first_ns, first))
     }
 
-    fn observed(
+    fn observed<Q>(
         &self,
-        key: &str,
+        key: &Q,
         now: usize,
         now_ns: u64,
         first_ns: u64,
-        first: &HashMap<String, usize>,
-    ) -> Trend {
-        let before = size(first, key);
+        first: &HashMap<K, usize>,
+    ) -> Trend
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let size = |sizes: &HashMap<K, usize>| sizes.get(key).copied().unwrap_or(0);
+        let before = size(first);
         let middle = first_ns.midpoint(now_ns);
-        let halfway = self.samples.iter().find(|(time, _)| *time > first_ns && *time >= middle);
-        let halfway = halfway.map(|(_, sizes)| size(sizes, key));
+        let between = self.samples.iter().filter(|(time, _)| (first_ns + 1..now_ns).contains(time));
+        let halfway = between.min_by_key(|(time, _)| time.abs_diff(middle));
+        let halfway = halfway.map(|(_, sizes)| size(sizes));
         Trend {
             growth: Growth {
                 per_minute: per_minute(now, before, now_ns - first_ns),
@@ -74,9 +104,10 @@ impl Sizes {
 }
 
 /// How many became old enough to be reported, a minute; told only of a series in both halves of
-/// the time in which they came.
-fn estimated(leaks: &[Leak], min_age_ns: u64) -> Option<Trend> {
-    let ages = leaks.iter().filter_map(|leak| leak.age.at_least()?.checked_sub(min_age_ns));
+/// the time in which they came. For a first report, which has nothing but ages.
+#[must_use]
+pub fn estimated<'a>(leaks: impl Iterator<Item = &'a Leak>, min_age_ns: u64) -> Option<Trend> {
+    let ages = leaks.filter_map(|leak| leak.age.at_least()?.checked_sub(min_age_ns));
     let recent: Vec<u64> = ages.filter(|age| *age < WINDOW_NS).collect();
     let oldest = *recent.iter().max()?;
     let young = recent.iter().filter(|age| **age < oldest / 2).count();
@@ -87,10 +118,6 @@ fn estimated(leaks: &[Leak], min_age_ns: u64) -> Option<Trend> {
         growth: Growth { per_minute: per_minute(recent.len() - 1, 0, oldest), observed: false },
         is_steady: true,
     })
-}
-
-fn size(sizes: &HashMap<String, usize>, key: &str) -> usize {
-    sizes.get(key).copied().unwrap_or(0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
@@ -134,52 +161,61 @@ mod tests {
 
     #[test]
     fn a_rate_is_the_difference_between_reports() {
-        let mut seen = Sizes::default();
+        let mut seen = Series::default();
         seen.note(MINUTE, sizes(4));
-        let trend = seen.trend("a", &[], 3 * MINUTE, 0).unwrap();
+        let trend = seen.trend("a", 0, 3 * MINUTE).unwrap();
         assert_eq!((trend.growth.per_minute, trend.growth.observed), (-2.0, true));
         assert!(!trend.is_steady);
     }
 
     #[test]
     fn a_burst_is_no_trend_and_its_end_shows_after_a_minute() {
-        let mut seen = Sizes::default();
-        let burst = leaks([0; 10]);
+        let mut seen = Series::default();
         seen.note(0, sizes(0));
         for second in (5..=60).step_by(5) {
-            let trend = seen.trend("a", &burst, second * SECOND, 0).unwrap();
+            let trend = seen.trend("a", 10, second * SECOND).unwrap();
             assert!(!trend.is_steady, "{second}");
             seen.note(second * SECOND, sizes(10));
         }
-        let later = seen.trend("a", &burst, 75 * SECOND, 0).unwrap();
+        let later = seen.trend("a", 10, 75 * SECOND).unwrap();
         assert!(later.growth.per_minute.abs() < f64::EPSILON, "{later:?}");
     }
 
     #[test]
     fn what_grows_in_both_halves_is_steady() {
-        let mut seen = Sizes::default();
-        for step in 0..10 {
-            seen.note(step * 5 * SECOND, sizes(usize::try_from(step).unwrap()));
+        // Seconds from one report to the next: also more than the time looked at.
+        for interval in [5, 20, 45, 60, 61, 120, 3600] {
+            let mut seen = Series::default();
+            for step in 0..20_u64 {
+                // None is quite at its time.
+                let now_ns = step * interval * SECOND + step % 3 * SECOND / 100;
+                let leaks = usize::try_from(step).unwrap();
+                if step >= 2 {
+                    let trend = seen.trend("a", leaks, now_ns).unwrap();
+                    assert!(trend.is_steady, "{interval} {step}");
+                    let expected = 60.0 / f64::from(u32::try_from(interval).unwrap());
+                    let ratio = trend.growth.per_minute / expected;
+                    assert!((ratio - 1.0).abs() < 0.01, "{interval} {step}: {trend:?}");
+                }
+                seen.note(now_ns, sizes(leaks));
+            }
         }
-        let trend = seen.trend("a", &leaks(0..10), 50 * SECOND, 0).unwrap();
-        assert!(trend.is_steady);
-        assert!((trend.growth.per_minute - 12.0).abs() < 0.01, "{trend:?}");
     }
 
     #[test]
     fn old_reports_are_forgotten_and_one_is_always_kept() {
-        let mut seen = Sizes::default();
+        let mut seen = Series::default();
         for minute in 1..20 {
             seen.note(minute * MINUTE, sizes(0));
         }
-        assert!(seen.samples.len() <= 3, "{}", seen.samples.len());
-        assert!(seen.trend("a", &[], 20 * MINUTE, 0).unwrap().growth.observed);
+        assert!(seen.samples.len() <= 4, "{}", seen.samples.len());
+        assert!(seen.trend("a", 0, 20 * MINUTE).unwrap().growth.observed);
+        assert_eq!(Series::<String>::default().trend("a", 1, MINUTE), None, "the first report");
     }
 
     #[test]
     fn the_first_report_tells_a_rate_from_a_series_of_ages_alone() {
-        let first = Sizes::default();
-        let rate = |ages| first.trend("a", &leaks(ages), MINUTE, 30 * SECOND);
+        let rate = |ages: Vec<u64>| estimated(leaks(ages).iter(), 30 * SECOND);
         let series = rate((30..40).collect::<Vec<_>>()).unwrap();
         assert!((series.growth.per_minute - 60.0).abs() < 0.01, "{series:?}");
         assert!(!series.growth.observed && series.is_steady);

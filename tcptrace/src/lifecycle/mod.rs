@@ -26,6 +26,7 @@ pub mod losses;
 pub mod machine;
 pub mod names;
 pub mod namespaces;
+pub mod outlook;
 pub mod pattern;
 pub mod report;
 pub mod rows;

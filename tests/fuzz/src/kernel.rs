@@ -12,6 +12,7 @@ use tcptrace::lifecycle::group::group;
 use tcptrace::lifecycle::growth::Sizes;
 use tcptrace::lifecycle::look::Look;
 use tcptrace::lifecycle::names::fill_in;
+use tcptrace::lifecycle::outlook::Outlook;
 use tcptrace::lifecycle::report::Report;
 use tcptrace::lifecycle::rows::Rows;
 use tcptrace::lifecycle::stream::{Frame, TimeColumn};
@@ -64,7 +65,9 @@ pub fn report(look: Look, name: &[u8]) {
     let mut leaks = findings.leaks;
     fill_in(&mut leaks, &mut |_, _| details(&name));
     for by in [By::Stack, By::Process, By::Remote, By::None] {
-        let groups = group(leaks.clone(), by, &Sizes::default(), look.now_ns, 0);
+        let sizes = Sizes::default();
+        let outlook = Outlook::new(&sizes, leaks.iter(), look.now_ns, 0);
+        let groups = group(leaks.clone(), by, &outlook);
         let report = Report {
             checked_at_ns: look.wall_ns,
             traced_ns: look.now_ns,
