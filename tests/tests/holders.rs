@@ -89,6 +89,29 @@ fn a_namespace_that_healthy_sockets_lead_to() -> Result<()> {
     finds_the_hidden(&["--stream", "true"])
 }
 
+/// "No leaks" of a namespace that is not there would be no answer.
+#[test]
+fn a_namespace_that_is_not_there_is_told() -> Result<()> {
+    let finished = leaks_once(&["--netns", "1"])?.expect_code(0)?;
+    let lacks = finished.summary()?["degradations"].clone();
+    ensure!(
+        lacks.as_array().is_some_and(|all| all.contains(&"namespace-not-found".into())),
+        "{lacks}"
+    );
+    ensure!(
+        finished.stderr.contains("nothing is seen of network namespace 1"),
+        "{}",
+        finished.stderr
+    );
+
+    let pair = NetPair::new()?;
+    let place = pair.a.path().display().to_string();
+    let lacks =
+        leaks_once(&["--netns", &place])?.expect_code(0)?.summary()?["degradations"].clone();
+    ensure!(lacks == serde_json::json!([]), "{lacks}");
+    Ok(())
+}
+
 /// Descriptors that move all the time do not make their process disappear.
 #[test]
 fn moving_descriptors_are_still_held() -> Result<()> {

@@ -76,16 +76,18 @@ impl Lookout {
     }
 
     /// Descriptors first, socket tables second: a socket in CLOSE_WAIT that is reported was so when
-    /// the tables were read. Dead sockets are in no table, so where there are some, descriptors
-    /// are read once more.
+    /// the tables were read. Dead sockets are in no table, and nor are those of a namespace that could
+    /// not be read, so where there are some, descriptors are read once more.
     fn snapshot(&mut self) -> Result<Sight> {
         let mut rows = self.descriptors()?;
         self.read_namespaces(netns::all(), &mut rows)?;
         self.read_namespaces(namespaces::unread(&rows.namespaces), &mut rows)?;
         self.find_holders(&mut rows)?;
-        if rows.has_dead() {
+        let is_missed = rows.namespaces.missed().any(|netns| self.is_wanted(netns));
+        if rows.has_dead() || is_missed {
             let later = self.descriptors()?;
             rows.confirm_dead(&later);
+            rows.confirm_unread(&later);
         }
         let look = self.noted(rows);
         Ok(Sight { findings: look.find(self.ask.min_age_ns), look })

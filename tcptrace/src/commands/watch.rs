@@ -1,6 +1,6 @@
 //! Watching for leaks: looks, made into reports.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -121,6 +121,15 @@ impl<'a, S: Source> Watch<'a, S> {
 
     /// Says what of the host this snapshot could not show.
     fn note_blind_spots(&mut self, rows: &Rows) {
+        let there: HashSet<u32> = rows.namespaces.read().chain(rows.namespaces.known()).collect();
+        let gone = self.filter.netns.iter().filter(|netns| !there.contains(netns));
+        let gone: Vec<String> = gone.map(u32::to_string).collect();
+        if !gone.is_empty() {
+            self.notices.add(
+                "namespace-not-found",
+                &format!("nothing is seen of network namespace {}", gone.join(", ")),
+            );
+        }
         if rows.mptcp() > 0 {
             self.notices.add(
                 "mptcp-not-covered",

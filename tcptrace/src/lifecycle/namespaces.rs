@@ -97,6 +97,12 @@ impl Namespaces {
         self.known.retain(|netns| wanted.contains(netns));
     }
 
+    /// Forgets those that were not read and that `later` does not know any more.
+    pub fn forget_gone(&mut self, later: &Self) {
+        let Self { read, known, .. } = self;
+        known.retain(|netns| read.contains(netns) || later.known.contains(netns));
+    }
+
     /// Ways into each namespace that was not read. What a descriptor of the namespace file system
     /// leads to may turn out not to be a network namespace.
     #[must_use]

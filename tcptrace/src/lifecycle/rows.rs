@@ -141,6 +141,19 @@ impl Rows {
         });
     }
 
+    /// Forgets namespaces that could not be read and, as `later` shows, have gone meanwhile; keeps of the
+    /// sockets in the others those that `later` shows as they were.
+    pub fn confirm_unread(&mut self, later: &Self) {
+        self.namespaces.forget_gone(&later.namespaces);
+        let seen = later.held.iter().map(|held| &held.socket.row);
+        let still: HashSet<(u64, u8)> = seen.map(|row| (row.cookie, row.state)).collect();
+        let namespaces = &self.namespaces;
+        self.held.retain(|held| {
+            let row = &held.socket.row;
+            namespaces.is_read(row.netns) || still.contains(&(row.cookie, row.state))
+        });
+    }
+
     /// Leaves out what is not in one of these network namespaces.
     pub fn keep_namespaces(&mut self, wanted: &[u32]) {
         self.held.retain(|held| wanted.contains(&held.socket.row.netns));
@@ -290,6 +303,30 @@ pub(super) mod tests {
         first.confirm_dead(&rows(&[(2, state::CLOSE)]));
         let left: Vec<u64> = first.held.iter().map(|held| held.socket.row.cookie).collect();
         assert_eq!(left, [2, 3]);
+    }
+
+    #[test]
+    fn a_namespace_that_has_gone_leaves_no_socket_and_is_not_missed() {
+        let seen = |sockets: &[(u64, u32, u8)]| {
+            let mut rows = Rows::default();
+            for (cookie, netns, state) in sockets {
+                let row =
+                    SocketRow { cookie: *cookie, netns: *netns, state: *state, ..sample_row() };
+                rows.namespaces.add_socket(*netns, 5, 3);
+                let socket = SocketNow { row, memory: None };
+                rows.held.push(Held { task: Task::default(), fd: 3, socket });
+            }
+            rows
+        };
+        let (read, gone, closed) = (1, 2, 3);
+        let wait = state::CLOSE_WAIT;
+        let mut rows =
+            seen(&[(1, read, wait), (2, gone, wait), (3, closed, wait), (4, closed, wait)]);
+        rows.namespaces.note_read(read);
+        rows.confirm_unread(&seen(&[(3, closed, state::LAST_ACK), (4, closed, wait)]));
+        let left: Vec<u64> = rows.held.iter().map(|held| held.socket.row.cookie).collect();
+        assert_eq!(left, [1, 4]);
+        assert_eq!(rows.namespaces.missed().collect::<Vec<_>>(), [closed]);
     }
 
     #[test]
