@@ -60,6 +60,8 @@ counters! {
     StackTrails = "stack_trails" seen,
     /// State transitions that were seen in the midst of another one.
     NestedTransitions = "nested_transitions" seen,
+    /// Children of processes that are asked for that could not be noted, so that they are not followed.
+    ChildrenFull = "children_full" loss,
 }
 
 /// How many counters there are: the length of `COUNTERS`.

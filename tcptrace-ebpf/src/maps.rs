@@ -136,10 +136,10 @@ pub static PORTS: Array<u64> = Array::with_max_entries(2 * PORT_WORDS, 0);
 #[map]
 pub static NETNS: HashMap<u32, u8> = HashMap::with_max_entries(1 << 10, BPF_F_NO_PREALLOC);
 
-/// Processes that are asked for, and their children where these are too: pid and start on the boot
-/// clock, 0 where that is not known.
+/// Processes that are asked for, and their children where these are too: pid, and the latest start on
+/// the boot clock that it can have. As many as there are pids at most would be 2²².
 #[map]
-pub static PIDS: HashMap<u32, u64> = HashMap::with_max_entries(1 << 16, BPF_F_NO_PREALLOC);
+pub static PIDS: HashMap<u32, u64> = HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
 
 /// Sockets that a process that is asked for held when the trace began, by cookie.
 #[map]

@@ -8,9 +8,10 @@ use core::ffi::c_void;
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
+use tcptrace_common::counter::Counter;
 use tcptrace_common::memory::Task;
 
-use crate::maps::PIDS;
+use crate::maps::{PIDS, count};
 use crate::task::process_of;
 
 #[btf_tracepoint(function = "sched_process_fork")]
@@ -29,16 +30,15 @@ fn follow(parent: *const c_void, child: *const c_void) -> Option<()> {
         process_of(parent, &mut from)?;
         process_of(child, &mut to)?;
     }
-    if from.pid != to.pid && is_asked_for(&from) {
-        PIDS.insert(to.pid, to.start_ns, 0).ok()?;
+    if from.pid != to.pid && is_asked_for(&from) && PIDS.insert(to.pid, to.start_ns, 0).is_err() {
+        count(Counter::ChildrenFull);
     }
     Some(())
 }
 
-/// Whether a process is asked for: by its pid, and by its start where that is known.
+/// Whether a process is asked for: it has that pid, and is no later one that has it again.
 #[inline(always)]
 pub fn is_asked_for(task: &Task) -> bool {
     // SAFETY: a value of the map lives at least until this program returns.
-    let Some(start) = PIDS.get_ptr(task.pid).map(|start| unsafe { *start }) else { return false };
-    start == 0 || start == task.start_ns
+    PIDS.get_ptr(task.pid).is_some_and(|latest| task.start_ns <= unsafe { *latest })
 }

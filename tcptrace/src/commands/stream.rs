@@ -42,6 +42,9 @@ use trace::{Taken, Trace};
 const PAUSE: Duration = Duration::from_millis(5);
 /// How often losses are looked for when nothing comes.
 const TICK: Duration = Duration::from_secs(1);
+/// How often a family is looked through at most: one that has children all the time is never complete, and
+/// is followed by a hook from then on.
+const GENERATIONS: usize = 8;
 /// How long the end may wait for the ring to run dry.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -66,10 +69,14 @@ pub async fn run(plan: &StreamPlan, out: &mut dyn Write) -> Result<Outcome> {
         filter.pids.clear();
     }
     let mut kernel = log::load(&host, &wish)?;
+    let asked = match plan.children {
+        true => complete_family(&mut kernel, &plan.filter.pids, wish.filter.pids)?,
+        false => wish.filter.pids,
+    };
     let reads_proc = filter.needs_process_details();
     keep_for(if reads_proc { Work::StreamOfPlaces } else { Work::Stream })?;
     let held = match is_about_processes {
-        true => held(&mut kernel, &filter, &wish.filter.pids)?,
+        true => held(&mut kernel, &filter, &asked)?,
         false => HashSet::new(),
     };
     kernel.let_through(&held)?;
@@ -113,6 +120,23 @@ fn wish(plan: &StreamPlan, filter: &Filter<State>) -> Wish {
         filter: in_kernel,
         ..Wish::default()
     }
+}
+
+/// Asks for those too that were born while the programs were loaded: in `/proc` they were not yet when the
+/// `known` ones were, and no hook saw their birth. Returns all of them.
+fn complete_family(kernel: &mut Kernel, pids: &[u32], known: Vec<u32>) -> Result<Vec<u32>> {
+    let mut family = known;
+    // A process that was not known may have children while it is looked for.
+    for _ in 0..GENERATIONS {
+        let mut born = with_descendants(pids);
+        born.retain(|pid| !family.contains(pid));
+        if born.is_empty() {
+            break;
+        }
+        kernel.ask_for(&born)?;
+        family.extend(born);
+    }
+    Ok(family)
 }
 
 /// Shows what comes until it is time to stop, and then what is still in the ring.

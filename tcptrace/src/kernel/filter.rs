@@ -10,6 +10,7 @@ use aya::Ebpf;
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, Map};
 use ipnet::IpNet;
+use rustix::time::{ClockId, clock_gettime};
 use tcptrace_common::setting::filter;
 
 use crate::lifecycle::filter::{Family, Filter};
@@ -82,13 +83,27 @@ impl KernelFilter {
         for inode in &self.netns {
             netns.insert(inode, 1, 0).context("too many network namespaces")?;
         }
-        let mut pids = HashMap::<_, u32, u64>::try_from(map(ebpf, "PIDS")?)?;
-        for pid in &self.pids {
-            pids.insert(pid, 0, 0).context("too many processes")?;
-        }
+        ask_for(ebpf, &self.pids)?;
         write_nets(map(ebpf, "LOCAL_NETS")?, &self.local_nets).context("too many networks")?;
         write_nets(map(ebpf, "REMOTE_NETS")?, &self.remote_nets).context("too many networks")
     }
+}
+
+/// Asks for processes, those that have these pids now: not for later ones that have them again.
+///
+/// # Errors
+///
+/// When there are more of them than the map has room for.
+pub fn ask_for(ebpf: &mut Ebpf, pids: &[u32]) -> Result<()> {
+    let mut map = HashMap::<_, u32, u64>::try_from(map(ebpf, "PIDS")?)?;
+    let latest_ns = boot_ns();
+    pids.iter().try_for_each(|pid| map.insert(pid, latest_ns, 0).context("too many processes"))
+}
+
+/// The clock of `start_boottime`, by which the kernel side tells processes of one pid apart.
+fn boot_ns() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
 }
 
 /// Writes the cookies of sockets that a process that is asked for holds, and whose opener nobody saw.

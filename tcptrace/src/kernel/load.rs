@@ -211,6 +211,15 @@ impl Kernel {
         super::filter::let_through(&mut self.ebpf, cookies)
     }
 
+    /// Asks for more processes by pid than the filter did.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many of them.
+    pub fn ask_for(&mut self, pids: &[u32]) -> Result<()> {
+        super::filter::ask_for(&mut self.ebpf, pids)
+    }
+
     /// Attaches what is attached only once it is needed, and brings to light what nothing else does;
     /// see [`super::nested`] and [`super::mini`]. To be asked again after the time that is returned, or
     /// earlier.

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use tcptrace_common::counter::Counter;
 
 use super::*;
+use crate::kernel::counters::RECURSION;
+use crate::kernel::damage::DAMAGED;
+use crate::kernel::hooks::HOOKS;
 use crate::lifecycle::ability::{Check, Fact, HookAbility, KeptCapability, Presence};
 use crate::lifecycle::cause::Cause;
 
@@ -201,7 +204,16 @@ fn each_cause_is_documented_and_no_other() {
 #[test]
 fn each_loss_is_documented() {
     let documented: Vec<String> = tables()["losses"].iter().map(|row| row.name.clone()).collect();
-    for counter in Counter::ALL.iter().filter(|counter| counter.is_loss()) {
-        assert!(documented.iter().any(|name| name == counter.token()), "{}", counter.token());
+    let counted = Counter::ALL.iter().filter(|counter| counter.is_loss());
+    for token in counted.map(|counter| counter.token()).chain([RECURSION, DAMAGED]) {
+        assert!(documented.iter().any(|name| name == token), "{token}");
+    }
+}
+
+#[test]
+fn what_each_hook_costs_is_documented() {
+    let documented = &tables()["degradations"];
+    for hook in &HOOKS {
+        assert!(documented.iter().any(|row| row.name == hook.degradation), "{}", hook.degradation);
     }
 }
