@@ -331,6 +331,18 @@ fn standard_output_is_a_place_too() -> Result<()> {
     Ok(())
 }
 
+/// Where another output's reader has had enough, that of a recording has lost it.
+#[test]
+fn a_reader_that_goes_away_is_a_failure() -> Result<()> {
+    let (reader, writer) = std::io::pipe()?;
+    drop(reader);
+    let output = record(Path::new("-"), &["--once"])?.stdout(writer).output()?;
+    let said = String::from_utf8(output.stderr)?;
+    ensure!(output.status.code() == Some(2), "{}: {said}", output.status);
+    ensure!(said.contains("cannot write standard output: whoever read it has gone"), "{said}");
+    Ok(())
+}
+
 /// A full disk is an error, and what was written before it is readable.
 #[test]
 fn a_full_disk_ends_it_and_leaves_what_fitted() -> Result<()> {

@@ -8,6 +8,7 @@ mod source;
 use std::io::Write;
 
 use anyhow::Result;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::kernel::host::Host;
@@ -38,10 +39,11 @@ pub async fn run(plan: &HistPlan, out: &mut dyn Write) -> Result<Outcome> {
     let mut stop = Stop::new(plan.until)?;
     log::to_stderr(plan.verbosity);
     let host = Host::look();
-    let source = Source::start(plan, filter, &host)?;
+    let mut source = Source::start(plan, filter, &host)?;
     // Not before it is sure that there will be something to write: an older log is overwritten.
     let mut outputs = Outputs::open(plan)?;
     keep_for(Work::Hist)?;
+    source.find_held()?;
     warn(announcement(plan));
     let mut watch = Watch::new(plan, source, host.release);
     stop.count_from(Instant::now());
@@ -68,6 +70,7 @@ async fn wait(plan: &HistPlan, watch: &mut Watch<'_>, stop: &mut Stop) -> Result
     let next = plan.interval.and_then(|interval| watch.interval_began.checked_add(interval));
     let far = || Instant::now() + std::time::Duration::from_secs(1 << 30);
     let next = next.unwrap_or_else(far);
+    let mut is_behind = false;
     loop {
         let tended = sleep(watch.source.tend()?);
         tokio::select! {
@@ -77,10 +80,11 @@ async fn wait(plan: &HistPlan, watch: &mut Watch<'_>, stop: &mut Stop) -> Result
                 watch.interval_began = next.max(Instant::now());
                 return Ok(false);
             }
-            ready = watch.source.ready() => ready?,
-            () = tended => {}
+            () = yield_now(), if is_behind => {}
+            ready = watch.source.ready(), if !is_behind => ready?,
+            () = tended, if !is_behind => {}
         }
-        watch.source.drain();
+        is_behind = watch.source.take_some();
     }
 }
 

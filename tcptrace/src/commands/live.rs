@@ -1,10 +1,12 @@
 //! The kernel that runs here as a source of looks.
 
+use std::borrow::Cow;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::kernel::host::Host;
@@ -84,6 +86,21 @@ impl Live {
         self.stacks.is_some()
     }
 
+    /// Looks tell from now on that these are lacking.
+    pub fn lacks(&mut self, degradations: &[Degradation]) {
+        self.degradations = degradations.to_vec();
+    }
+
+    /// What has been lost by now: frozen token and count.
+    ///
+    /// # Errors
+    ///
+    /// When the counters cannot be read.
+    pub fn losses(&mut self) -> Result<Vec<(Cow<'static, str>, u64)>> {
+        let counters = self.lookout.kernel.counters();
+        Ok(counters.context("cannot read the kernel side's counters")?.losses())
+    }
+
     /// Takes up all records that are there.
     pub fn drain(&mut self, record: impl FnMut(&Transition)) {
         self.ring.drain(record);
@@ -153,22 +170,27 @@ impl Live {
         stop: &mut Stop,
         mut record: impl FnMut(&Transition) -> Result<()>,
     ) -> Result<()> {
+        let mut is_behind = false;
         loop {
             let tended = sleep(self.lookout.kernel.tend()?);
             tokio::select! {
                 biased;
                 () = stop.wait() => return Ok(()),
                 () = sleep_until(until) => return Ok(()),
-                ready = self.ring.ready() => ready?,
-                () = tended => continue,
+                () = yield_now(), if is_behind => {}
+                ready = self.ring.ready(), if !is_behind => ready?,
+                () = tended, if !is_behind => continue,
             }
             let mut result = Ok(());
-            self.drain(|transition| {
+            is_behind = self.ring.take_some(|transition| {
                 if result.is_ok() {
                     result = record(transition);
                 }
             });
             result?;
+            if is_behind {
+                continue;
+            }
             // The kernel wakes only a reader that has caught up, by an interrupt in the midst of the
             // hook: whatever network packets it lets in there go unseen (recursion).
             tokio::select! {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use tokio::time::Instant;
 
 use crate::kernel::hooks::{Group, Status};
@@ -53,14 +53,23 @@ pub async fn run(plan: &RecordPlan, out: &mut dyn Write) -> Result<Outcome> {
     notices.say();
     let out: &mut dyn Write = file.as_mut().map_or(out, |file| file);
     let name = plan.file.as_deref().unwrap_or(Path::new("standard output")).display().to_string();
-    let cannot_write = || format!("cannot write {name}");
-    let writer = Writer::begin(out, &header(plan, &host, &live)).with_context(cannot_write)?;
+    let cannot_write = |error| not_a_closed_pipe(error).context(format!("cannot write {name}"));
+    let writer = Writer::begin(out, &header(plan, &host, &live));
+    let writer = writer.map_err(|error| cannot_write(error.into()))?;
     warn(&format!("tracing and recording; a look every {:?}, Ctrl-C ends it", plan.interval));
-    let mut recorder = Recorder { live, notices, tape: writer, lost: Vec::new() };
-    recorder.census().with_context(cannot_write)?;
-    recorder.follow(plan, &mut stop).await.with_context(cannot_write)?;
-    recorder.finish(&name).with_context(cannot_write)?;
+    let recorder = Recorder { live, notices, tape: writer };
+    recorder.run(plan, &mut stop, &name).await.map_err(cannot_write)?;
     Ok(Outcome::Done)
+}
+
+/// A reader that goes away (`record - | ssh …`) has lost the recording, where one of another output
+/// (`| head`) has had enough.
+fn not_a_closed_pipe(error: anyhow::Error) -> anyhow::Error {
+    let is_closed = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    match error.chain().filter_map(|cause| cause.downcast_ref()).any(is_closed) {
+        true => anyhow!("whoever read it has gone; the recording ends there"),
+        false => error,
+    }
 }
 
 /// Every transition, and what reports of leaks need.
@@ -104,11 +113,15 @@ struct Recorder<'a> {
     live: Live,
     notices: Notices,
     tape: Writer<&'a mut dyn Write>,
-    /// What the kernel side had lost at the latest look: frozen token and count.
-    lost: Vec<(Cow<'static, str>, u64)>,
 }
 
 impl Recorder<'_> {
+    async fn run(mut self, plan: &RecordPlan, stop: &mut Stop, name: &str) -> Result<()> {
+        self.census()?;
+        self.follow(plan, stop).await?;
+        self.finish(name)
+    }
+
     /// Looks now, each interval, and at the end.
     async fn follow(&mut self, plan: &RecordPlan, stop: &mut Stop) -> Result<()> {
         let mut next = Instant::now();
@@ -150,12 +163,10 @@ impl Recorder<'_> {
         let mut leaks = findings.leaks;
         live.name(&mut leaks, &mut |own| keep(&mut written, tape.event(&own.record)))?;
         written?;
-        self.lost.clone_from(&look.lost);
         if !tape.look(&look, &leaks)? {
-            self.notices.add(
-                "look-too-large",
-                "there are more leaks than a recording can hold; the look is left out",
-            );
+            let sentence = "there are more leaks than a recording can hold; a look is left out";
+            self.notices.add("look-too-large", sentence);
+            live.lacks(self.notices.all());
         }
         Ok(())
     }
@@ -168,12 +179,13 @@ impl Recorder<'_> {
         let mut written = Ok(());
         live.drain(|own| keep(&mut written, tape.event(&own.record)));
         written?;
+        let lost = live.losses()?;
         let (totals, bytes) = self.tape.finish()?;
         warn(&format!(
             "recorded to {name}: {} events, {} looks, {bytes} bytes; {}",
             totals.events,
             totals.looks,
-            losses(&self.lost)
+            losses(&lost)
         ));
         Ok(())
     }

@@ -22,6 +22,7 @@ use crate::lifecycle::dwell::census::Ages;
 use crate::lifecycle::dwell::dwells::Dwells;
 use crate::lifecycle::dwell::key::By;
 use crate::lifecycle::dwell::selection::Selection;
+use crate::lifecycle::event::Transition;
 use crate::lifecycle::filter::Filter;
 use crate::lifecycle::report::Degradation;
 use crate::lifecycle::socket::State;
@@ -62,15 +63,10 @@ impl Source {
     ///
     /// What this host lacks, in one sentence.
     pub fn start(plan: &HistPlan, filter: Filter<State>, host: &Host) -> Result<Self> {
-        let mut selection = Selection::new(filter);
+        let selection = Selection::new(filter);
         let beyond = selection.beyond_counts();
         let streamed = plan.exact || beyond.is_some();
         let mut kernel = load(host, &wish(plan, &selection.filter, streamed))?;
-        let filter = &selection.filter;
-        if filter.is_about_processes() {
-            selection.held = held(&mut kernel, filter, &filter.pids)?;
-            kernel.let_through(&selection.held)?;
-        }
         let stream = match streamed {
             true => Some(Stream { ring: kernel.ring()?, dwells: Dwells::streamed() }),
             false => None,
@@ -84,6 +80,20 @@ impl Source {
             ));
         }
         Ok(Self { kernel, notices, by: plan.by, selection, stream })
+    }
+
+    /// Lets through the dwells of sockets that a process that is asked for holds already.
+    ///
+    /// # Errors
+    ///
+    /// When the descriptors of processes cannot be read, or show too many of them.
+    pub fn find_held(&mut self) -> Result<()> {
+        let Self { kernel, selection, .. } = self;
+        if selection.filter.is_about_processes() {
+            selection.held = held(kernel, &selection.filter, &selection.filter.pids)?;
+            kernel.let_through(&selection.held)?;
+        }
+        Ok(())
     }
 
     /// Whether dwells are streamed.
@@ -117,14 +127,18 @@ impl Source {
         self.kernel.tend()
     }
 
+    /// Takes up some of the dwells that have come; says whether there may be more.
+    pub fn take_some(&mut self) -> bool {
+        let Self { stream, selection, by, .. } = self;
+        let Some(Stream { ring, dwells }) = stream else { return false };
+        ring.take_some(|transition| add(dwells, transition, selection, *by))
+    }
+
     /// Takes up all dwells that have come.
-    pub fn drain(&mut self) {
-        let Some(Stream { ring, dwells }) = &mut self.stream else { return };
-        ring.drain(|transition| {
-            if !transition.is_birth() && self.selection.keeps(transition) {
-                dwells.add(transition, self.by);
-            }
-        });
+    fn drain(&mut self) {
+        let Self { stream, selection, by, .. } = self;
+        let Some(Stream { ring, dwells }) = stream else { return };
+        ring.drain(|transition| add(dwells, transition, selection, *by));
     }
 
     /// All dwells so far.
@@ -170,6 +184,13 @@ impl Source {
     /// What this host lacks.
     pub fn degradations(&self) -> Vec<Degradation> {
         self.notices.all().to_vec()
+    }
+}
+
+/// Adds the dwell that a transition ends, if it is asked for.
+fn add(dwells: &mut Dwells, transition: &Transition, selection: &mut Selection, by: By) {
+    if !transition.is_birth() && selection.keeps(transition) {
+        dwells.add(transition, by);
     }
 }
 
