@@ -68,7 +68,7 @@ pub enum Command {
 
     /// Set up, then run the checks and the unit tests of `cargo xtask test`
     ///
-    /// Takes neither root nor a kernel that runs eBPF.
+    /// Takes neither root, once the set-up is done, nor a kernel that runs eBPF.
     Check,
 
     /// Feed made-up bytes to everything that reads bytes from strangers

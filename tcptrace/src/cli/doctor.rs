@@ -36,7 +36,7 @@ pub struct DoctorArgs {
     #[arg(long, default_value = "1s", value_parser = value::positive_duration)]
     #[arg(value_name = "DURATION")]
     duration: Duration,
-    /// From which age on a socket in CLOSE_WAIT counts
+    /// From which age on a socket in CLOSE_WAIT, or a dead one, counts
     #[arg(long, default_value = "30s", value_parser = value::duration, value_name = "DURATION")]
     min_age: Duration,
     /// From when on a connection without keepalive is idle
@@ -50,7 +50,7 @@ pub struct DoctorArgs {
     exit_code: bool,
     /// Explain one setting or one finding, and look at nothing else
     #[arg(long, value_parser = explained, value_name = "NAME")]
-    #[arg(conflicts_with_all = ["exit_code", "sysctl_file"])]
+    #[arg(conflicts_with_all = ["exit_code", "sysctl_file", "netns", "duration", "min_age", "min_idle"])]
     explain: Option<Explained>,
     /// Check somebody's advice, a file as sysctl.conf(5) has it, line by line
     #[arg(long, value_name = "FILE")]

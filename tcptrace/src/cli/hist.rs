@@ -20,13 +20,14 @@ const ABOUT: &str = "\
 How long sockets stay in each TCP state, from nanoseconds to days: count, min, mean, percentiles, \
 max, and a picture on a common axis of time, in which longer is further to the right.
 
-Dwells are counted in the kernel, so nothing is lost at any rate; lengths are within 2 %. A dwell \
-whose beginning was not seen counts as unknown and not as 0. The answer comes at the end: with \
---duration, or with Ctrl-C.
+Dwells are counted in the kernel, so there is no ring buffer that a high rate could fill; lengths are \
+within 2 %. A dwell whose beginning was not seen counts as unknown and not as 0. The answer comes at \
+the end: with --duration, or with Ctrl-C.
 
 --pid and --comm mean the process that opened the socket, whoever holds it; for a socket that was \
-there before, a process that held it then. Names are looked up in a stream of all dwells; a notice \
-says so.";
+there before, a process that held it then (a recording does not tell). Names are looked up in a stream \
+of all dwells; a notice says so. --cgroup and --container are refused: who opened a socket is known by \
+pid and name alone. --state means the state that is left.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -15,8 +15,8 @@ use crate::lifecycle::cause::Kind;
 use crate::lifecycle::weight::Weight;
 
 const ABOUT: &str = "\
-Every socket whose peer has closed and that this host has not, for at least --min-age; and every \
-dead one: connection over, descriptor still open. Each with who holds it, who opened it, and why.
+Every socket whose peer has closed and that this host has not, and every dead one: connection over, \
+descriptor still open; for at least --min-age. Each with who holds it, who opened it, and why.
 
 The first report comes at once and includes sockets older than this program. Further ones follow \
 until Ctrl-C, which gives a last one.";
@@ -39,11 +39,12 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Args, Debug)]
 #[command(long_about = ABOUT, after_help = EXAMPLES)]
 pub struct LeaksArgs {
-    /// Leave out sockets that have leaked for less: 500ms, 30s, 5m, 1h30m, 0s for all
+    /// Leave out sockets that have leaked for less: 500ms, 30s, 5m, 1h30m, 0s for all. A dead one of
+    /// unknown age counts, unless it certainly is younger
     #[arg(long, default_value = "30s", value_parser = value::duration, value_name = "DURATION")]
     min_age: Duration,
     /// Time from one report to the next [default: 5s, with --replay as it was recorded]
-    #[arg(long, value_parser = value::positive_duration, value_name = "DURATION")]
+    #[arg(long, value_parser = value::positive_duration, value_name = "DURATION", conflicts_with = "once")]
     interval: Option<Duration>,
     /// Stop after this time, with a last report
     #[arg(long, value_parser = value::positive_duration, value_name = "DURATION")]

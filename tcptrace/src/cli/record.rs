@@ -14,7 +14,7 @@ Saves what happens and what is so, with the names needed to read it later, elsew
 root: every state transition, and at each interval a look at every leak of any age.
 
 The file says which processes there are and with whom they talk: names, paths, users, cgroups, \
-addresses, ports, stacks. It is made for its owner alone (mode 0600) and never replaces another.";
+addresses, ports, stacks. It is made for its owner alone (mode 0600) and replaces another only with --force.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -8,8 +8,8 @@ use crate::lifecycle::budget::Budget;
 /// The option that says how many sockets are remembered.
 #[derive(Debug, Args)]
 pub struct RoomArgs {
-    /// Most sockets that the kernel side remembers; of others age and opener stay unknown, and each
-    /// is counted (memory_full)
+    /// Most sockets that the kernel side remembers, some thousands more at times; of others age and
+    /// opener stay unknown, and each is counted (memory_full)
     #[arg(long, default_value_t = Budget::SOCKETS, value_parser = value::map_entries)]
     #[arg(value_name = "N", hide_short_help = true)]
     max_sockets: u32,

@@ -29,7 +29,8 @@ impl FilterState for Kind {
 }
 
 impl FilterState for State {
-    const HELP: &'static str = "States, left or entered: established, close-wait (or CLOSE_WAIT) …";
+    const HELP: &'static str =
+        "States, left or (stream) entered: established, close-wait (or CLOSE_WAIT) …";
     const PROCESS: &'static str = "opener";
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -21,7 +21,8 @@ Between the ends stands > where this side connected, < where it accepted, - wher
 the trace. A time that is not known is -, one that is known within a bound has ≥ or ≤.
 
 Filters on processes mean who opened a socket; of one that was there before the trace, who held it \
-when the trace began.";
+when the trace began. A recording does not tell who held what, nor in which cgroup or container \
+somebody was: --replay refuses --cgroup and --container.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,7 +50,7 @@ pub struct StreamArgs {
     #[arg(help_heading = "Filters (lists: one of them; all that are given have to hold)")]
     children: bool,
     /// Do not follow closed sockets into FIN_WAIT2 and TIME_WAIT, which takes a look at every timer
-    /// of the host
+    /// of the host where functions of the kernel cannot be hooked
     #[arg(long)]
     no_time_wait: bool,
     #[command(flatten)]

@@ -14,6 +14,7 @@ use crate::source::recording::{Header, Reader, State, file};
 use crate::source::replay::{Ask, Replay};
 
 use super::leaks::renderer;
+use super::log;
 use super::notices::Notices;
 use super::outcome::Outcome;
 use super::plan::{LeaksPlan, Until};
@@ -25,6 +26,7 @@ use super::watch::{Watch, nanos};
 ///
 /// What failed, in one sentence.
 pub fn run(plan: &LeaksPlan, path: &Path, out: &mut dyn Write) -> Result<Outcome> {
+    log::to_stderr(plan.verbosity);
     let (reader, soundness) = file::open(path, || keep_for(Work::Replay))?;
     let shown = path.display().to_string();
     if soundness.looks == 0 {

@@ -60,7 +60,8 @@ pub static DEAD_SOCKETS: Topic = Topic {
                   still has the descriptor open. No socket table shows these, so ss and netstat \
                   do not either.",
     leave: "No sysctl has anything to do with it: the kernel has long let go of the connection.",
-    rule: "warning: sockets in CLOSE with an open descriptor for at least --min-age",
+    rule: "warning: sockets in CLOSE with an open descriptor for at least --min-age; critical: a \
+           process that holds some has used 90 % of its descriptors",
     source: "tcp_reset() and tcp_done() in net/ipv4/tcp.c and tcp_input.c",
 };
 

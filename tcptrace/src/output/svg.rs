@@ -21,7 +21,7 @@ impl Output for Svg {
         // The picture is finished before it is written: half of one is none.
         let mut picture = Vec::new();
         if lines.is_empty() {
-            nothing(report, &mut picture)?;
+            self.nothing(report, &mut picture)?;
         } else {
             from_lines(&mut self.options(report), lines.iter().map(String::as_str), &mut picture)?;
         }
@@ -52,6 +52,20 @@ impl Svg {
         };
         format!("{}{left_out}", summary(report))
     }
+
+    /// A picture that says that there is nothing to picture.
+    fn nothing(self, report: &Report, out: &mut dyn Write) -> io::Result<()> {
+        let what = if report.leaks() == 0 { "nothing leaks" } else { "nothing to weigh" };
+        writeln!(
+            out,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"60\">\n\
+             <rect width=\"100%\" height=\"100%\" fill=\"#f8f8f8\"/>\n\
+             <text x=\"50%\" y=\"35\" text-anchor=\"middle\" font-family=\"monospace\">\
+             {what}: {}</text>\n</svg>",
+            self.subtitle(report)
+        )
+    }
 }
 
 fn summary(report: &Report) -> String {
@@ -62,19 +76,6 @@ fn summary(report: &Report) -> String {
         units::duration(report.traced_ns),
         report.lost_total(),
         units::rfc3339_seconds(report.checked_at_ns),
-    )
-}
-
-/// A picture that says that there is nothing to picture.
-fn nothing(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-         <svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"60\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#f8f8f8\"/>\n\
-         <text x=\"50%\" y=\"35\" text-anchor=\"middle\" font-family=\"monospace\">\
-         nothing leaks: {}</text>\n</svg>",
-        summary(report)
     )
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::commands::log;
 use crate::commands::outcome::Outcome;
 use crate::commands::plan::HistPlan;
 use crate::commands::replay::events::{Recorded, check_filter};
@@ -33,6 +34,7 @@ const MOST_EMPTY: u64 = 1_000_000;
 ///
 /// What failed, in one sentence.
 pub fn run(plan: &HistPlan, path: &Path, out: &mut dyn Write) -> Result<Outcome> {
+    log::to_stderr(plan.verbosity);
     check_filter(&plan.filter)?;
     let filter = Filter { netns: inodes(&plan.netns)?, ..plan.filter.clone() };
     // A log is opened when the recording has turned out to be one.

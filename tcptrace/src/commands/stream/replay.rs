@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::commands::log;
 use crate::commands::notices::warn;
 use crate::commands::outcome::Outcome;
 use crate::commands::plan::{Format, StreamPlan};
@@ -26,6 +27,7 @@ use super::trace::Trace;
 ///
 /// What failed, in one sentence.
 pub fn run(plan: &StreamPlan, path: &Path, out: &mut dyn Write) -> Result<Outcome> {
+    log::to_stderr(plan.verbosity);
     check_filter(&plan.filter)?;
     let filter = Filter { netns: inodes(&plan.netns)?, ..plan.filter.clone() };
     let duration_ns = plan.until.elapsed().map(nanos);
