@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tcptrace_tests::netns::NetPair;
@@ -14,8 +14,21 @@ use tcptrace_tests::wait::until;
 /// The tool has room for the copies of about 150 stacks.
 const CONNECTIONS: usize = 600;
 
+/// In one run of some ten, processes use up their budgets before the room is full.
+const RUNS: usize = 5;
+
 #[test]
 fn stacks_that_find_no_room_are_counted_and_no_leak_is_lost() -> Result<()> {
+    for _ in 0..RUNS {
+        if some_find_no_room()? {
+            return Ok(());
+        }
+    }
+    bail!("all found room in {RUNS} runs")
+}
+
+/// Whether it came to that; everything else has to hold in any case.
+fn some_find_no_room() -> Result<bool> {
     let pair = NetPair::new()?;
     let place = pair.a.path().display().to_string();
     let mut running = Running::leaks(&["--netns", &place])?;
@@ -49,9 +62,9 @@ fn stacks_that_find_no_room_are_counted_and_no_leak_is_lost() -> Result<()> {
     let lost = by_status.get("unwind-failed").copied().unwrap_or_default();
     let whole = by_status.get("ok").copied().unwrap_or_default();
     // The clients' stacks, which are in no report, take room too.
-    ensure!(lost > 0 && told >= lost, "{told} lost: {by_status:?}");
+    ensure!(told >= lost, "{told} lost: {by_status:?}");
     ensure!(whole > 0, "none had room: {by_status:?}");
-    Ok(())
+    Ok(lost > 0)
 }
 
 /// The status of the stack that opened a socket. One that is whole is that of the server's place.
