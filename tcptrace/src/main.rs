@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
 use tcptrace::cli::{self, Exit, Stream};
-use tcptrace::commands::{self, Outcome};
+use tcptrace::commands::{self, Outcome, is_closed_pipe};
 use tcptrace::lifecycle::text::visible;
 
 fn main() -> ExitCode {
@@ -33,11 +33,7 @@ fn leave(exit: &Exit) -> ExitCode {
 
 /// One line that says what failed. That nobody reads any more (`| head`) is no failure.
 fn failed(error: &anyhow::Error) -> ExitCode {
-    let closed_pipe = error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe);
-    if closed_pipe {
+    if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
     let line = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");

@@ -97,8 +97,7 @@ impl Live {
     ///
     /// When the counters cannot be read.
     pub fn losses(&mut self) -> Result<Vec<(Cow<'static, str>, u64)>> {
-        let counters = self.lookout.kernel.counters();
-        Ok(counters.context("cannot read the kernel side's counters")?.losses())
+        Ok(self.lookout.kernel.counters()?.losses())
     }
 
     /// Takes up all records that are there.
@@ -210,8 +209,7 @@ impl Source for Live {
             stacks.meet(sight.look.rows.servers());
         }
         self.processes = Processes::new();
-        let counters = self.lookout.kernel.counters();
-        let counters = counters.context("cannot read the kernel side's counters")?;
+        let counters = self.lookout.kernel.counters()?;
         let look = &mut sight.look;
         look.now_ns = monotonic_ns();
         look.wall_ns = look.now_ns.saturating_add(look.question.wall_offset_ns);

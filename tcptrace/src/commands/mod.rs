@@ -29,7 +29,7 @@ use std::io::Write;
 
 use anyhow::Result;
 
-pub use self::outcome::Outcome;
+pub use self::outcome::{Outcome, is_closed_pipe};
 use self::plan::Plan;
 
 /// Carries out a plan.

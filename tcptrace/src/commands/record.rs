@@ -22,7 +22,7 @@ use super::live::{self, Live};
 use super::log;
 use super::look::Ask;
 use super::notices::{Notices, warn};
-use super::outcome::Outcome;
+use super::outcome::{Outcome, is_closed_pipe};
 use super::plan::RecordPlan;
 use super::stop::Stop;
 use super::watch::nanos;
@@ -65,8 +65,7 @@ pub async fn run(plan: &RecordPlan, out: &mut dyn Write) -> Result<Outcome> {
 /// A reader that goes away (`record - | ssh …`) has lost the recording, where one of another output
 /// (`| head`) has had enough.
 fn not_a_closed_pipe(error: anyhow::Error) -> anyhow::Error {
-    let is_closed = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
-    match error.chain().filter_map(|cause| cause.downcast_ref()).any(is_closed) {
+    match is_closed_pipe(&error) {
         true => anyhow!("whoever read it has gone; the recording ends there"),
         false => error,
     }

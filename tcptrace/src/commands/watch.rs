@@ -13,7 +13,7 @@ use crate::lifecycle::growth::Sizes;
 use crate::lifecycle::late::LateCloses;
 use crate::lifecycle::look::{Look, Sight};
 use crate::lifecycle::names::forgo_stacks;
-use crate::lifecycle::outlook::{Outlook, descriptors_held};
+use crate::lifecycle::outlook::Outlook;
 use crate::lifecycle::report::{Group, Leak, Report};
 use crate::lifecycle::rows::Rows;
 use crate::source::Source;
@@ -73,6 +73,8 @@ impl<'a, S: Source> Watch<'a, S> {
         let outlook = Outlook::new(&self.sizes, all, look.now_ns, min_age_ns);
         let group = |leaks| group(leaks, self.plan.by, &outlook);
         let (groups, half_closed) = (group(leaks), group(half));
+        let held = outlook.into_held();
+        self.sizes.processes.note(look.now_ns, held);
         self.note_sizes(look.now_ns, groups.iter().chain(&half_closed));
         Ok(Some(self.joined(look, findings.checked, groups, half_closed)))
     }
@@ -112,11 +114,8 @@ impl<'a, S: Source> Watch<'a, S> {
     }
 
     fn note_sizes<'b>(&mut self, now: u64, groups: impl Iterator<Item = &'b Group>) {
-        let groups: Vec<&Group> = groups.collect();
-        let sizes = groups.iter().map(|group| (group.key.clone(), group.leaks.len()));
+        let sizes = groups.map(|group| (group.key.clone(), group.leaks.len()));
         self.sizes.groups.note(now, sizes.collect());
-        let leaks = groups.iter().flat_map(|group| &group.leaks);
-        self.sizes.processes.note(now, descriptors_held(leaks));
     }
 
     /// Says what of the host this snapshot could not show.

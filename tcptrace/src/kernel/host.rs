@@ -64,9 +64,19 @@ impl Host {
     /// Major and minor version of the kernel.
     #[must_use]
     pub fn version(&self) -> Option<(u32, u32)> {
-        let mut numbers = self.release.split(|c: char| !c.is_ascii_digit());
-        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+        version_in(&self.release)
     }
+}
+
+/// Major and minor version of the kernel that runs here; `None` where it does not say.
+#[must_use]
+pub fn version() -> Option<(u32, u32)> {
+    version_in(&release())
+}
+
+fn version_in(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// Lifts this process's soft limit of descriptors to the hard one, which takes no right: a host

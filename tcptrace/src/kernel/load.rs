@@ -239,7 +239,8 @@ impl Kernel {
     ///
     /// When the map cannot be read.
     pub fn counters(&mut self) -> Result<counters::Counters> {
-        counters::read(&mut self.ebpf, &self.damage)
+        let counters = counters::read(&mut self.ebpf, &self.damage);
+        counters.context("cannot read the kernel side's counters")
     }
 
     /// Dwells as counted so far; see [`histogram::read`].

@@ -14,7 +14,7 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
 };
 
-use super::host::Host;
+use super::host::version;
 
 /// What is left to do when everything is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,7 @@ pub fn keep_for(work: Work) -> Result<()> {
 }
 
 fn wanted(work: Work) -> CapabilitySet {
-    let kept = kept_on(Host::look().version()).filter(|kept| kept.by.contains(&work));
+    let kept = kept_on(version()).filter(|kept| kept.by.contains(&work));
     kept.map(|kept| kept.flag).collect()
 }
 

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::by::By;
 use super::cause::Cause;
 use super::outlook::Outlook;
-use super::report::{FdUse, Group, Growth, Holder, Leak, Party};
+use super::report::{FdUse, Group, Holder, Leak, Party};
 use super::socket::{Endpoint, Role};
 
 /// Groups leaks. Most leaks first, then the oldest.
@@ -17,11 +17,8 @@ pub fn group(leaks: Vec<Leak>, by: By, outlook: &Outlook<'_>) -> Vec<Group> {
     for leak in leaks {
         sorted.entry(key(&leak, by)).or_default().push(leak);
     }
-    let build = |(key, leaks): (String, Vec<Leak>)| {
-        let growth = outlook.growth(&key, &leaks);
-        build(key, leaks, by, growth, outlook)
-    };
-    let mut groups: Vec<Group> = sorted.into_iter().filter_map(build).collect();
+    let groups = sorted.into_iter().filter_map(|(key, leaks)| build(key, leaks, by, outlook));
+    let mut groups: Vec<Group> = groups.collect();
     groups.sort_by_key(|group| (Reverse(group.leaks.len()), Reverse(oldest(&group.leaks))));
     groups
 }
@@ -87,20 +84,14 @@ fn opened(leak: &Leak) -> String {
     }
 }
 
-fn build(
-    key: String,
-    mut leaks: Vec<Leak>,
-    by: By,
-    growth: Option<Growth>,
-    outlook: &Outlook<'_>,
-) -> Option<Group> {
+fn build(key: String, mut leaks: Vec<Leak>, by: By, outlook: &Outlook<'_>) -> Option<Group> {
     leaks.sort_by_key(|leak| Reverse(leak.age.at_least()));
     let cause = leaks.first()?.cause;
     let blamed = all_blamed(&leaks);
     Some(Group {
         cause,
         by: named(&leaks, by),
-        growth,
+        growth: outlook.growth(&key, &leaks),
         fds: blamed.iter().filter_map(|own| outlook.descriptors(own)).min_by_key(urgency),
         blamed,
         local: common_local(&leaks),

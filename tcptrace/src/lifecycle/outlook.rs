@@ -11,7 +11,10 @@ pub struct Outlook<'a> {
     sizes: &'a Sizes,
     now_ns: u64,
     min_age_ns: u64,
-    /// How many descriptors a minute each process loses to leaks, where that is steady.
+    /// How many descriptors each process has for leaked sockets, whatever their causes: a leak that only
+    /// goes from one cause to another takes none.
+    held: HashMap<ProcessKey, usize>,
+    /// How many a minute it loses to leaks, where that is steady.
     rates: HashMap<ProcessKey, f64>,
 }
 
@@ -30,8 +33,16 @@ impl<'a> Outlook<'a> {
             };
             Some((process, trend?))
         };
-        let rates = shares(leaks).into_iter().filter_map(rate).collect();
-        Self { sizes, now_ns, min_age_ns, rates }
+        let shares = shares(leaks);
+        let held = shares.iter().map(|(process, own)| (*process, own.descriptors)).collect();
+        let rates = shares.into_iter().filter_map(rate).collect();
+        Self { sizes, now_ns, min_age_ns, held, rates }
+    }
+
+    /// How many descriptors each process has for leaked sockets: what later reports compare with.
+    #[must_use]
+    pub fn into_held(self) -> HashMap<ProcessKey, usize> {
+        self.held
     }
 
     /// How fast a group grows: from earlier reports, or, in the first one, from the ages of its leaks.
@@ -84,13 +95,6 @@ fn shares<'a>(leaks: impl Iterator<Item = &'a Leak>) -> HashMap<ProcessKey, Shar
 
 fn process(holder: &Holder) -> ProcessKey {
     (holder.party.pid, holder.party.start_time_ns)
-}
-
-/// How many descriptors each process has for leaked sockets, whatever their causes: a leak that only
-/// goes from one cause to another takes none.
-#[must_use]
-pub fn descriptors_held<'a>(leaks: impl Iterator<Item = &'a Leak>) -> HashMap<ProcessKey, usize> {
-    shares(leaks).into_iter().map(|(process, own)| (process, own.descriptors)).collect()
 }
 
 #[cfg(test)]

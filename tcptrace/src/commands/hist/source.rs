@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::future::pending;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tcptrace_common::counter::Counter;
 
 use crate::commands::held::held;
@@ -172,8 +172,7 @@ impl Source {
     ///
     /// When they cannot be read.
     pub fn totals(&mut self) -> Result<Totals> {
-        let counters = self.kernel.counters();
-        let counters = counters.context("cannot read the kernel side's counters")?;
+        let counters = self.kernel.counters()?;
         Ok(Totals {
             events: counters.transitions(),
             without_key: counters.get(Counter::HistogramOther),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tcptrace_common::counter::Counter;
 
 use crate::commands::notices::warn;
@@ -37,7 +37,7 @@ impl LossWatch {
             return Ok(());
         }
         self.looked = Instant::now();
-        let counters = kernel.counters().context("cannot read the kernel side's counters")?;
+        let counters = kernel.counters()?;
         for (token, count) in self.losses.grown(&counters.lost()) {
             warn(&sentence(token, count, since));
         }
